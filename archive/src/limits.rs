@@ -1,0 +1,26 @@
+//! What a reader accepts of an archive that it has no reason to trust.
+
+/// Upper bounds for one reading; passing one ends it with [`crate::Error::Limit`].
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Entries, index blocks among them.
+    pub entries: u64,
+    /// Bytes of the tar layer.
+    pub bytes: u64,
+    /// Bytes of the tar layer for each byte of the compressed layer, asked once 64 MiB have been unpacked. Deflate
+    /// itself can't pass 1,032 (RFC 1951).
+    pub expansion: u64,
+    /// Bytes of manifest, schema, SQL, sequences and summary, each.
+    pub document_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 1 << 36, bytes: 1 << 50, expansion: 1_100, document_bytes: 64 << 20 }
+    }
+}
+
+impl Limits {
+    /// Unpacked bytes below which nobody asks for the rate of expansion.
+    pub(crate) const EXPANSION_FROM_BYTES: u64 = 64 << 20;
+}
