@@ -1,1 +1,51 @@
-//! placeholder
+//! The sealed layer of an archive: whoever opens one gets the bytes that were sealed, in their order and to their end,
+//! or an error.
+//!
+//! [`Sealer`] encrypts what is written to it for a list of [`Recipients`]; [`Opener`] gives it back to whoever has an
+//! [`Unlock`] that fits. Both work in one pass, without seeking, in memory that does not grow with the archive.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use coffer_crypto::{Identity, Opener, Recipients, Sealer, Unlock};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::generate();
+//! let mut sealer = Sealer::new(Vec::new(), &Recipients::keys(vec![identity.recipient()])?)?;
+//! sealer.write_all(b"rows and objects")?;
+//! let sealed = sealer.finish()?;
+//!
+//! let unlock = Unlock { identities: vec![identity], ..Unlock::default() };
+//! let mut opener = Opener::new(sealed.as_slice(), &unlock)?;
+//! let mut plaintext = [0; 16];
+//! opener.read_exact(&mut plaintext)?;
+//! assert_eq!(&plaintext, b"rows and objects");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The seal proves that an archive is whole, not who wrote it: whoever knows a recipient can seal to it. What comes out
+//! of an [`Opener`] is still untrusted input.
+
+mod agefile;
+mod envelope;
+mod error;
+mod fill;
+mod id;
+mod identity;
+mod key;
+mod passphrase;
+mod recipient;
+mod segment;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use envelope::{MAGIC, is_sealed};
+pub use error::{Error, Result, WrongKey};
+pub use id::ArchiveId;
+pub use identity::{Identity, Unlock};
+pub use key::ArchiveKey;
+pub use passphrase::{Passphrase, WorkFactor};
+pub use recipient::{Recipient, Recipients};
+pub use segment::{Position, SEGMENT_SIZE, SegmentKeys, SegmentNumber, TAG_SIZE};
+pub use stream::{Opener, Sealer};

@@ -1,0 +1,117 @@
+//! The header of a sealed archive: its bytes, and the keys that they lead to.
+
+use std::io::Read;
+
+use crate::fill::fill;
+use crate::{ArchiveId, ArchiveKey, Error, Recipients, Result, SegmentKeys, Unlock, agefile};
+
+/// The first bytes of a sealed archive of version 1.
+pub const MAGIC: [u8; 8] = *b"coffer/1";
+
+/// What the first bytes of every version have in common.
+const FAMILY: &[u8] = b"coffer/";
+const ENVELOPE_MAX: u32 = 65_536;
+const TAG_SIZE: usize = 32;
+
+/// Whether an archive that begins so is for an [`Opener`](crate::Opener): true for later versions too, which it then
+/// refuses by name. Seven bytes are enough to tell.
+#[must_use]
+pub fn is_sealed(first_bytes: &[u8]) -> bool {
+    first_bytes.starts_with(FAMILY)
+}
+
+/// What the header of an archive tells to a reader who can open it.
+pub(crate) struct Header {
+    pub(crate) id: ArchiveId,
+    pub(crate) keys: SegmentKeys,
+    /// The offset in bytes of the first segment.
+    pub(crate) length: u64,
+}
+
+/// Gives the whole header, 60 + E bytes.
+///
+/// # Errors
+///
+/// [`Error::Unusable`] where there are no recipients, or more than the envelope has room for (some six hundred).
+pub(crate) fn header(key: &ArchiveKey, id: ArchiveId, recipients: &Recipients) -> Result<Vec<u8>> {
+    let envelope = agefile::wrap(key, recipients)?;
+    let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
+    if length > ENVELOPE_MAX {
+        return Err(Error::Unusable {
+            reason: "there are too many recipients: an archive has room for some six hundred",
+        });
+    }
+    let mut header = [&MAGIC, length.to_le_bytes().as_slice(), &envelope, id.as_bytes()].concat();
+    header.extend(key.header_key(id).tag(&header));
+    Ok(header)
+}
+
+/// Reads and checks a header, and not a byte more.
+///
+/// # Errors
+///
+/// What the header's fields can be wrong with; [`Error::CutShort`] where it is not whole; [`Error::Io`] from the input.
+/// Holds at most 65,596 bytes of it.
+pub(crate) fn read(input: &mut impl Read, unlock: &Unlock) -> Result<Header> {
+    let mut parts = Parts { input, read: Vec::new() };
+    check_magic(parts.magic()?)?;
+    let length = u32::from_le_bytes(parts.array()?);
+    let envelope = parts.next(envelope_size(length)?)?.to_vec();
+    let id = ArchiveId::from(parts.array::<16>()?);
+    let covered = parts.read.clone();
+    let tag = parts.array::<TAG_SIZE>()?;
+
+    let key = agefile::unwrap(&envelope, unlock)?;
+    key.header_key(id).check(&covered, &tag)?;
+    Ok(Header { id, keys: key.segment_keys(id), length: parts.offset() })
+}
+
+fn check_magic(magic: [u8; MAGIC.len()]) -> Result<()> {
+    match magic {
+        MAGIC => Ok(()),
+        [family @ .., version] if family == FAMILY => Err(Error::UnsupportedVersion { version }),
+        _ => Err(Error::NotSealed),
+    }
+}
+
+fn envelope_size(length: u32) -> Result<usize> {
+    usize::try_from(length).ok().filter(|_| length <= ENVELOPE_MAX).ok_or(Error::EnvelopeTooLong { length })
+}
+
+/// The parts of a header as they are read, and all that was read so far.
+struct Parts<'a, R> {
+    input: &'a mut R,
+    read: Vec<u8>,
+}
+
+impl<R: Read> Parts<'_, R> {
+    fn next(&mut self, length: usize) -> Result<&[u8]> {
+        let start = self.read.len();
+        self.read.resize(start + length, 0);
+        let (_, part) = self.read.split_at_mut(start);
+        let filled = fill(self.input, part)?;
+        self.read.truncate(start + filled);
+        if filled < length {
+            return Err(Error::CutShort { segment: None, offset: self.offset() });
+        }
+        Ok(self.read.split_at(start).1)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut part = [0; N];
+        part.copy_from_slice(self.next(N)?);
+        Ok(part)
+    }
+
+    /// The first part. An input that is shorter is cut short only where it begins as an archive does.
+    fn magic(&mut self) -> Result<[u8; MAGIC.len()]> {
+        self.array().map_err(|error| match error {
+            Error::CutShort { .. } if !MAGIC.starts_with(&self.read) => Error::NotSealed,
+            other => other,
+        })
+    }
+
+    fn offset(&self) -> u64 {
+        self.read.len() as u64
+    }
+}
