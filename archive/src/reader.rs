@@ -1,5 +1,10 @@
 //! Takes an archive apart in one pass, and vouches for it at the end.
 
+mod commit;
+mod order;
+#[cfg(test)]
+mod tests;
+
 use std::io::Read;
 use std::sync::Arc;
 
@@ -7,8 +12,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tar::EntryType;
 
+use order::Stage;
+
 use crate::header::{BLOCK, PAX_MAX_BYTES, PaxRecords, RawHeader, parse_pax};
-use crate::index::{BLOCK_MAX_BYTES, Block, BlockSummary, IndexDigest, Position, Record};
+use crate::index::{Block, BlockSummary, IndexDigest, Position, Record};
 use crate::manifest::table_names;
 use crate::member_stream::MemberStream;
 use crate::rows::Tables;
@@ -69,20 +76,6 @@ pub struct Reader<R> {
     last_path: String,
     body: Option<Body>,
     summary: Option<(Summary, Position)>,
-}
-
-/// How far the archive has come: entries stand in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Manifest,
-    Schema,
-    PreData,
-    PostData,
-    Rows,
-    Objects,
-    Summary,
-    Done,
-    Failed,
 }
 
 #[derive(Default)]
@@ -352,44 +345,6 @@ impl<R: Read> Reader<R> {
         parse_pax(&bytes).map_err(wrong)
     }
 
-    /// Holds an entry to its place in the order, and to the size that its kind may have.
-    fn admit(&mut self, name: &EntryName, size: u64) -> Result<()> {
-        let wrong = |why: &str| Err(Error::entry(&*self.last_path, why));
-        let (from, next) = match name {
-            EntryName::Manifest => (Stage::Manifest, Stage::Schema),
-            EntryName::Schema => (Stage::Schema, Stage::PreData),
-            EntryName::PreData => (Stage::PreData, Stage::PostData),
-            EntryName::PostData => (Stage::PostData, Stage::Rows),
-            EntryName::Rows { .. } => (Stage::Rows, Stage::Rows),
-            EntryName::Sequences => (Stage::Rows, Stage::Objects),
-            EntryName::Object(_) => (Stage::Objects, Stage::Objects),
-            EntryName::Summary => (Stage::Objects, Stage::Summary),
-            EntryName::Index(_) if self.stage > Stage::Manifest && self.stage < Stage::Summary => {
-                (self.stage, self.stage)
-            }
-            EntryName::Index(_) => return wrong("it stands in no place for an index block"),
-        };
-        if self.stage != from {
-            return if self.stage == Stage::Manifest {
-                Err(Error::NotAnArchive(format!("its first entry is {:?}, not manifest.json", self.last_path)))
-            } else {
-                wrong("it stands twice or out of its order")
-            };
-        }
-        self.stage = next;
-        match name {
-            EntryName::Rows { .. } | EntryName::Object(_) => Ok(()),
-            EntryName::Index(number) if *number as usize != self.blocks.len() => {
-                wrong("index blocks are not numbered without gaps")
-            }
-            EntryName::Index(_) if size > BLOCK_MAX_BYTES as u64 => wrong("an index block is over 1 MiB"),
-            _ if size > self.limits.document_bytes => {
-                Err(Error::Limit { what: "bytes in a document of the archive", limit: self.limits.document_bytes })
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn open(&mut self, name: EntryName, object: ObjectHeader, at: Position) -> Result<()> {
         let wrong = |why| Error::entry(&*self.last_path, why);
         let size = object.size;
@@ -418,44 +373,6 @@ impl<R: Read> Reader<R> {
         self.body = Some(Body { name, path, size, left: size, at, digest: Sha256::new(), table, announce });
         Ok(())
     }
-
-    /// The commit conditions, once the end blocks have been seen.
-    fn check_end(&mut self) -> Result<()> {
-        let Some((summary, at)) = &self.summary else {
-            return Err(Error::entry("summary.json", "the archive ends without it: it was cut short"));
-        };
-        let footer = self.members.finish()?;
-        let wrong = |why: &str| Err(Error::entry("summary.json", why));
-        if (footer.member, footer.skip) != (at.member, at.skip) {
-            return Err(Error::entry("the footer", "it does not point to summary.json"));
-        }
-        if !summary.complete {
-            return wrong("it says that the archive is not complete");
-        }
-        let tables = std::mem::take(&mut self.tables).finish(&self.table_names);
-        let tables = tables.map_err(|why| Error::entry("summary.json", why))?;
-        if let Some((told, seen)) = summary.tables.iter().zip(&tables).find(|(told, seen)| told != seen) {
-            let why = format!("it says {told:?} where the archive holds {seen:?}");
-            return Err(Error::entry("summary.json", why));
-        }
-        if summary.tables.len() != tables.len() {
-            return wrong("its tables are not those of the schema");
-        }
-        if summary.objects != self.objects {
-            return wrong("it counts other objects than the archive holds");
-        }
-        if summary.index != self.blocks {
-            return wrong("it describes other index blocks than the archive holds");
-        }
-        let (seen, told) = (self.seen.clone().finish(), self.told.clone().finish());
-        if self.seen_records != self.told_records || seen != told {
-            return wrong("the index does not describe the entries of the archive");
-        }
-        if summary.index_digest != seen {
-            return wrong("its index digest is not that of the index");
-        }
-        Ok(())
-    }
 }
 
 fn parse_manifest(content: &[u8]) -> Result<Manifest> {
@@ -473,6 +390,3 @@ fn parse_manifest(content: &[u8]) -> Result<Manifest> {
         None => Err(Error::NotAnArchive(format!("its manifest.json says format {format:?}"))),
     }
 }
-
-#[cfg(test)]
-mod tests;

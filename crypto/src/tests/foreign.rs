@@ -68,7 +68,8 @@ fn refuses_envelopes_that_are_no_age_file() {
 
 /// Runs `age` and gives its standard output. Identities and recipients go by files in a folder that is gone afterwards.
 fn age(arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut age = Command::new("age").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let age = Command::new("age").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut age = age.expect("these tests need the program age; `./run ci` installs it");
     age.stdin.take().unwrap().write_all(input).unwrap();
     let output = age.wait_with_output().unwrap();
     assert!(output.status.success());
@@ -76,7 +77,6 @@ fn age(arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "needs the age program"]
 fn the_age_program_and_we_open_each_other_s_envelopes() {
     let (identity, other) = (Identity::generate(), Identity::generate());
     let file = std::env::temp_dir().join(format!("coffer-crypto-identity-{}", std::process::id()));
