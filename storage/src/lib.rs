@@ -1,1 +1,23 @@
-//! placeholder
+//! Databases and object stores that hold apps.
+//!
+//! An app is one [`Database`] and one [`ObjectStore`]. Both are read as streams of bounded pieces and written to a place that
+//! nobody sees until a commit: a failed, dropped or killed import changes nothing that a user of the app could see.
+//!
+//! What a database dumps is the layer of an archive that docs/FORMAT.md calls rows: a [`Blueprint`], chunks of encoded rows and
+//! the values of its sequences. What a store yields is bytes and what it knows of them, an [`ObjectMeta`].
+
+mod database;
+mod error;
+mod object;
+mod sibling;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use database::{
+    Blueprint, Database, Dump, Engine, EngineKind, Load, Loaded, Occupancy, RowChunk, RowEncoding, RowsDigest, SqliteDatabase,
+    TableSummary,
+};
+pub use error::{Error, Result};
+pub use object::{
+    Listed, Listing, LocalFolder, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects,
+};

@@ -1,0 +1,95 @@
+//! SQLite: a database that is one file.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{Blueprint, Database, Dump, Load, Occupancy};
+use crate::{Error, Result, sibling};
+
+mod affinity;
+mod blueprint;
+mod catalog;
+mod chunk;
+mod commit;
+mod connection;
+mod decode;
+mod dump;
+mod encode;
+mod guard;
+mod load;
+mod rows;
+mod scan;
+mod schema;
+mod sequences;
+mod staging;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+/// An app's database in a file.
+///
+/// An export reads one snapshot in one transaction, and leaves the app's files as they are, but for the recovery that any opening
+/// of a database does whose writer died. While it runs on a database in WAL mode, the log can't be cut back.
+/// An import builds a file beside the target, and renames it, or copies it in where an empty database is there that somebody may
+/// have open. Indexes are built with SQLite's temporary files, which it unlinks as it makes them.
+#[derive(Clone, Debug)]
+pub struct SqliteDatabase {
+    path: PathBuf,
+}
+
+impl SqliteDatabase {
+    /// The database at `path`, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+#[async_trait]
+impl Database for SqliteDatabase {
+    async fn occupancy(&self) -> Result<Occupancy> {
+        let path = sibling::absolute(&self.path)?;
+        blocking("looking into a database", move || occupancy(&path)).await
+    }
+
+    async fn dump(&self) -> Result<Box<dyn Dump>> {
+        Ok(Box::new(dump::SqliteDump::start(sibling::absolute(&self.path)?).await?))
+    }
+
+    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
+        Ok(Box::new(load::SqliteLoad::start(sibling::absolute(&self.path)?, blueprint).await?))
+    }
+}
+
+/// What is at `path`.
+fn occupancy(path: &Path) -> Result<Occupancy> {
+    let connection = match connection::open_source(path) {
+        Err(Error::NotFound { .. }) => return Ok(Occupancy::Missing),
+        other => other?,
+    };
+    let empty = connection::is_empty(&connection).map_err(Error::sqlite(format!("reading {}", path.display())))?;
+    Ok(if empty { Occupancy::Empty } else { Occupancy::Occupied })
+}
+
+/// Refuses a target that holds something, or beside which a log lies that SQLite would play into a new file of that name.
+fn check_target(path: &Path) -> Result<Occupancy> {
+    let found = occupancy(path)?;
+    match found {
+        Occupancy::Occupied => return Err(Error::NotEmpty { what: path.display().to_string() }),
+        Occupancy::Empty => {}
+        Occupancy::Missing => {
+            for suffix in ["-wal", "-journal"] {
+                let log = connection::with_suffix(path, suffix);
+                if log.exists() {
+                    return Err(Error::NotEmpty { what: format!("{}, left over without its database,", log.display()) });
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs what blocks off the async threads.
+async fn blocking<T: Send + 'static>(what: &'static str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Stopped { what }))
+}

@@ -1,0 +1,102 @@
+//! How databases are opened: an app's for reading, a new one for an archive's SQL and rows.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
+
+use super::schema::Settings;
+use crate::{Error, Result};
+
+/// How long a lock of somebody else's is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `path` with `suffix` after its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// The length of the log of the database at `path`; none is 0.
+pub(super) fn wal_size_bytes(path: &Path) -> u64 {
+    fs::metadata(with_suffix(path, "-wal")).map_or(0, |log| log.len())
+}
+
+/// Opens an app's database to read it. It is opened for writing as well, as a journal whose writer died must be rolled back, and
+/// where the file can't be written SQLite itself opens it for reading; but no statement can write, and a log that somebody left is
+/// not moved into the database.
+pub(super) fn open_source(path: &Path) -> Result<Connection> {
+    let what = || format!("reading {}", path.display());
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::NotFound { what: format!("database {}", path.display()) });
+        }
+        other => other.map_err(Error::io(what()))?,
+    };
+    let connection = open(path).map_err(Error::sqlite(what()))?;
+    // An empty log is left by nobody: then closing may take away the one that reading makes.
+    let found_log = wal_size_bytes(path) > 0;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, found_log)
+        .and_then(|_| connection.pragma_update(None, "query_only", true))
+        .map_err(Error::sqlite(what()))?;
+    Ok(connection)
+}
+
+/// Opens an existing database, distrusting its schema.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+/// Opens the empty file at `path` to build a database in it that nobody else sees: without a journal, as a failure takes the
+/// whole file away.
+pub(super) fn open_staging(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
+    let connection = open(path)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    prepare_for_strangers(&connection, settings)?;
+    Ok(connection)
+}
+
+/// Opens a database in memory under the same rules.
+pub(super) fn open_rehearsal(settings: &Settings) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    prepare_for_strangers(&connection, settings)?;
+    Ok(connection)
+}
+
+/// Sets what must stand before the first table, and shuts what a stranger's SQL has no business with.
+fn prepare_for_strangers(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", settings.page_size)?;
+    connection.pragma_update(None, "encoding", &settings.encoding)?;
+    connection.pragma_update(None, "auto_vacuum", settings.auto_vacuum)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "ignore_check_constraints", true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
+    Ok(())
+}
+
+/// Whether the schema is without an entry.
+pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+}
+
+/// Writes a name as SQL.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,152 @@
+//! An import: a thread that builds a database beside the target, fed through a channel of one piece.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    blocking, blueprint, check_target, commit, connection, guard,
+    guard::Permit,
+    rows,
+    rows::Command,
+    scan,
+    schema::Schema,
+    sequences,
+    staging::Staging,
+    stop::{StopFlag, StopOnDrop},
+};
+use crate::{Blueprint, Error, Load, Loaded, Result, TableSummary};
+
+const WHAT: &str = "loading a database";
+
+/// An import into a SQLite database. The thread owns the file and takes it away, unless it has been handed on.
+pub(super) struct SqliteLoad {
+    commands: mpsc::Sender<Command>,
+    outcome: Outcome,
+    _stop: StopOnDrop,
+}
+
+/// Comes once: what was built, or why not.
+type Outcome = oneshot::Receiver<Result<SqliteLoaded>>;
+
+impl SqliteLoad {
+    /// Makes the new database and its tables.
+    pub(super) async fn start(path: PathBuf, blueprint: Blueprint) -> Result<Self> {
+        let stop = StopOnDrop::default();
+        let flag = stop.flag();
+        let (ready, is_ready) = oneshot::channel();
+        let (commands, receiver) = mpsc::channel(1);
+        let (sender, mut outcome) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            // Where nobody waits any longer, what was built is dropped here, and its file with it.
+            drop(sender.send(build(&path, &blueprint, &flag, ready, receiver)));
+        });
+        match is_ready.await {
+            Ok(()) => Ok(Self { commands, outcome, _stop: stop }),
+            Err(_) => Err(failure(&mut outcome).await),
+        }
+    }
+}
+
+#[async_trait]
+impl Load for SqliteLoad {
+    async fn write(&mut self, table: &str, bytes: Bytes) -> Result<()> {
+        match self.commands.send(Command::Write { table: table.to_owned(), bytes }).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(failure(&mut self.outcome).await),
+        }
+    }
+
+    async fn finish(mut self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>> {
+        match self.commands.send(Command::Finish(sequences)).await {
+            Ok(()) => {
+                let loaded = (&mut self.outcome).await.unwrap_or(Err(Error::Stopped { what: WHAT }))?;
+                Ok(Box::new(loaded))
+            }
+            Err(_) => Err(failure(&mut self.outcome).await),
+        }
+    }
+}
+
+/// Why the thread ended. It is told once.
+async fn failure(outcome: &mut Outcome) -> Error {
+    match outcome.await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => Error::Stopped { what: WHAT },
+    }
+}
+
+/// A database that is complete and waits beside its target.
+#[derive(Debug)]
+pub(super) struct SqliteLoaded {
+    staging: Staging,
+    tables: Vec<TableSummary>,
+}
+
+#[async_trait]
+impl Loaded for SqliteLoaded {
+    fn tables(&self) -> &[TableSummary] {
+        &self.tables
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        blocking("committing a database", move || commit::publish(self.staging)).await
+    }
+
+    async fn discard(self: Box<Self>) -> Result<()> {
+        blocking("discarding a database", move || {
+            drop(self.staging);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The thread.
+fn build(
+    target: &Path,
+    blueprint: &Blueprint,
+    flag: &StopFlag,
+    ready: oneshot::Sender<()>,
+    mut commands: mpsc::Receiver<Command>,
+) -> Result<SqliteLoaded> {
+    let schema = Schema::from_json(&blueprint.schema)?;
+    check_target(target)?;
+    let staging = Staging::create(target)?;
+    let what = format!("building {}", staging.path().display());
+    let connection = connection::open_staging(staging.path(), &schema.sqlite).map_err(Error::sqlite(&what))?;
+    flag.watch(&connection).map_err(Error::sqlite(&what))?;
+    blueprint::build_tables(&connection, &schema, &blueprint.pre_data)?;
+    ready.send(()).map_err(|()| Error::Stopped { what: WHAT })?;
+    connection.execute_batch("BEGIN").map_err(Error::sqlite(&what))?;
+    let sequences = rows::store_all(&connection, &schema, &mut commands)?;
+    // Closed only now, so that whoever sends after a failure finds out.
+    drop(commands);
+    connection.execute_batch("COMMIT").map_err(Error::sqlite(&what))?;
+    guard::run(&connection, &blueprint.post_data, Permit::Rest)?;
+    sequences::write(&connection, &sequences, schema.sqlite.sequence_table)?;
+    check_integrity(&connection, &what)?;
+    let tables = schema.tables.iter().map(|table| scan::summarize(&connection, table)).collect::<Result<_>>()?;
+    settle(&connection, &schema).map_err(Error::sqlite(&what))?;
+    connection.close().map_err(|(_, error)| Error::sqlite(&what)(error))?;
+    Ok(SqliteLoaded { staging, tables })
+}
+
+/// Reads the whole database once. Violated foreign keys are no reason to refuse: the app may have had them.
+fn check_integrity(connection: &Connection, what: &str) -> Result<()> {
+    let found: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(Error::sqlite(what))?;
+    if found == "ok" { Ok(()) } else { Err(Error::Corrupt { what: what.to_owned(), why: found }) }
+}
+
+/// Sets what the file's header says. The journal's mode comes last, as it takes effect at once.
+fn settle(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", schema.sqlite.user_version)?;
+    connection.pragma_update(None, "application_id", schema.sqlite.application_id)?;
+    let mode = &schema.sqlite.journal_mode;
+    let set: String = connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get(0))?;
+    if set == *mode { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) }
+}

@@ -1,0 +1,287 @@
+//! SQLite's own cases, beside the suite that all databases must pass.
+
+use std::{
+    cell::Cell,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::SqliteDatabase;
+use crate::{Blueprint, Database, Error, Loaded, Occupancy, Result, testing};
+
+/// Each thing that a schema can hold, and each value that a row can.
+const EVERYTHING: &str = include_str!("tests/everything.sql");
+
+struct Bench {
+    folder: TempDir,
+    made: Cell<usize>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), made: Cell::new(0) }
+    }
+
+    fn fresh(&self) -> PathBuf {
+        self.made.set(self.made.get() + 1);
+        self.folder.path().join(format!("app-{}/deep/data.db", self.made.get()))
+    }
+
+    fn seeded(&self, sql: &str) -> PathBuf {
+        let path = self.fresh();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        path
+    }
+
+    fn traces(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        walk(self.folder.path(), &mut names);
+        names.sort();
+        names
+    }
+}
+
+fn walk(folder: &Path, names: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        names.push(entry.path().display().to_string());
+        walk(&entry.path(), names);
+    }
+}
+
+/// Copies by a dump and a load, and gives the digests of both sides a chance to differ.
+async fn copy(from: &Path, to: &Path) -> Result<()> {
+    copy_to_loaded(from, to).await?.commit().await
+}
+
+async fn copy_to_loaded(from: &Path, to: &Path) -> Result<Box<dyn Loaded>> {
+    let mut dump = SqliteDatabase::new(from).dump().await?;
+    let mut load = SqliteDatabase::new(to).load(dump.blueprint().clone()).await?;
+    while let Some(chunk) = dump.next().await? {
+        load.write(&chunk.table, chunk.bytes).await?;
+    }
+    load.finish(dump.sequences()).await
+}
+
+/// The rows of a dump, as text.
+async fn rows(path: &Path) -> Result<String> {
+    let mut dump = SqliteDatabase::new(path).dump().await?;
+    let mut rows = Vec::new();
+    while let Some(chunk) = dump.next().await? {
+        rows.extend_from_slice(&chunk.bytes);
+    }
+    Ok(String::from_utf8(rows).unwrap())
+}
+
+/// What the shell's own dump says, where there is a shell.
+fn shell_dump(path: &Path) -> Option<Vec<u8>> {
+    Command::new("sqlite3").arg(path).arg(".dump").output().ok().map(|output| output.stdout)
+}
+
+fn pragma(path: &Path, name: &str) -> String {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).map(|value| format!("{value:?}")).unwrap()
+}
+
+/// A statement that makes a database with these settings and a little in it.
+fn with_settings(settings: &str) -> String {
+    format!("{settings}; CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'ä😀'), (5, ''); CREATE INDEX i ON t (b);")
+}
+
+async fn refused(sql: &str, wanted: &str) {
+    let bench = Bench::new();
+    let path = bench.seeded(sql);
+    let error = match rows(&path).await {
+        Err(error) => error,
+        Ok(rows) => panic!("{sql}: {rows}"),
+    };
+    assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(wanted), "{sql}: {error}");
+}
+
+#[tokio::test]
+async fn conforms() {
+    let bench = Bench::new();
+    let fresh = || SqliteDatabase::new(bench.fresh());
+    let seed = async |database: SqliteDatabase| {
+        fs::create_dir_all(database.path.parent().unwrap()).unwrap();
+        let connection = Connection::open(&database.path).unwrap();
+        connection.execute_batch(EVERYTHING).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO kinds VALUES (10001, randomblob(10485760)), (10002, printf('%.*c', 5242880, 'ä')); INSERT INTO kinds SELECT 20000 + value, zeroblob(900) FROM generate_numbers;",
+            )
+            .unwrap();
+        database
+    };
+    testing::database_conformance(fresh, seed, || bench.traces()).await;
+}
+
+#[tokio::test]
+async fn a_copy_is_what_the_shell_says_it_is() {
+    let bench = Bench::new();
+    let (from, to) = (bench.seeded(EVERYTHING), bench.fresh());
+    let before = fs::read(&from).unwrap();
+    copy(&from, &to).await.unwrap();
+    assert_eq!(fs::read(&from).unwrap(), before, "the source has changed");
+    assert_eq!(bench.traces().iter().filter(|name| name.contains("data.db")).count(), 2);
+    assert_eq!(String::from_utf8_lossy(&shell_dump(&from).unwrap_or_default()), String::from_utf8_lossy(&shell_dump(&to).unwrap_or_default()));
+    assert_eq!(rows(&from).await.unwrap(), rows(&to).await.unwrap());
+    let check: String = Connection::open(&to).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    for name in ["user_version", "application_id"] {
+        assert_eq!(pragma(&from, name), pragma(&to, name));
+    }
+}
+
+#[tokio::test]
+async fn settings_of_the_file_are_carried() {
+    let settings = [
+        "PRAGMA encoding = 'UTF-16le'", "PRAGMA encoding = 'UTF-16be'", "PRAGMA page_size = 512", "PRAGMA page_size = 65536", "PRAGMA auto_vacuum = 1",
+        "PRAGMA auto_vacuum = 2", "PRAGMA journal_mode = WAL", "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL", "PRAGMA user_version = -7; PRAGMA application_id = 9",
+    ];
+    for setting in settings {
+        let bench = Bench::new();
+        let from = bench.seeded(&with_settings(setting));
+        for to in [bench.fresh(), bench.seeded(""), bench.seeded("PRAGMA page_size = 4096; CREATE TABLE x (y); DROP TABLE x;"), bench.seeded("PRAGMA journal_mode = WAL; PRAGMA page_size = 8192; CREATE TABLE x (y); DROP TABLE x;")] {
+            copy(&from, &to).await.unwrap();
+            for name in ["encoding", "page_size", "auto_vacuum", "journal_mode", "user_version", "application_id"] {
+                assert_eq!(pragma(&from, name), pragma(&to, name), "{setting}: {name}");
+            }
+            assert_eq!(rows(&from).await.unwrap(), "[1,\"ä😀\"]\n[5,\"\"]\n");
+            assert_eq!(rows(&to).await.unwrap(), rows(&from).await.unwrap());
+            assert!(bench.traces().iter().all(|name| !name.contains("-wal") && !name.contains("-shm") && !name.contains(".coffer-")), "{:?}", bench.traces());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_database_is_copied_as_one() {
+    let bench = Bench::new();
+    let (from, to) = (bench.seeded(""), bench.fresh());
+    fs::write(&from, b"").unwrap();
+    assert_eq!(SqliteDatabase::new(&from).occupancy().await.unwrap(), Occupancy::Empty);
+    copy(&from, &to).await.unwrap();
+    assert_eq!(SqliteDatabase::new(&to).occupancy().await.unwrap(), Occupancy::Empty);
+    copy(&from, &from).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_has_the_empty_target_open_sees_the_import() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings("PRAGMA page_size = 1024"));
+    for seed in ["", "CREATE TABLE x (y); DROP TABLE x"] {
+        let to = bench.seeded(seed);
+        let open = Connection::open(&to).unwrap();
+        let count = |sql: &str| open.query_row(sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("SELECT count(*) FROM sqlite_schema").unwrap(), 0);
+        copy(&from, &to).await.unwrap();
+        assert_eq!(count("SELECT count(*) FROM t").unwrap(), 2);
+        open.execute("INSERT INTO t VALUES (6, 'x')", []).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_commit_loses_nothing_that_somebody_was_quicker_with() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings(""));
+    let late = [bench.fresh(), bench.seeded(""), bench.seeded("PRAGMA journal_mode = WAL; CREATE TABLE x (y); DROP TABLE x")];
+    for to in late {
+        let loaded = copy_to_loaded(&from, &to).await.unwrap();
+        Connection::open(&to).unwrap().execute_batch("CREATE TABLE mine (a); INSERT INTO mine VALUES (7)").unwrap();
+        assert!(matches!(loaded.commit().await, Err(Error::NotEmpty { .. })));
+        assert_eq!(rows(&to).await.unwrap(), "[1,7]\n");
+        assert!(bench.traces().iter().all(|name| !name.contains(".coffer-")));
+    }
+    let to = bench.seeded("");
+    let open = Connection::open(&to).unwrap();
+    open.execute_batch("BEGIN IMMEDIATE; CREATE TABLE mine (a)").unwrap();
+    let started = std::time::Instant::now();
+    let loaded = copy_to_loaded(&from, &to).await.unwrap();
+    assert!(matches!(loaded.commit().await, Err(Error::Busy { .. })));
+    assert!(started.elapsed().as_secs() < 60);
+}
+
+#[tokio::test]
+async fn a_log_without_its_database_is_not_played_into_a_new_one() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings(""));
+    let to = bench.seeded("");
+    fs::remove_file(&to).unwrap();
+    fs::write(to.with_extension("db-wal"), b"old").unwrap();
+    assert!(matches!(copy(&from, &to).await, Err(Error::NotEmpty { .. })));
+}
+
+#[tokio::test]
+async fn a_writer_goes_on_while_a_snapshot_is_read() {
+    let bench = Bench::new();
+    let from = bench.seeded("PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+    let writer = Connection::open(&from).unwrap();
+    writer.execute("INSERT INTO t VALUES (2)", []).unwrap();
+    let log = fs::read(from.with_extension("db-wal")).unwrap();
+    let mut dump = SqliteDatabase::new(&from).dump().await.unwrap();
+    assert_eq!(fs::read(from.with_extension("db-wal")).unwrap(), log);
+    writer.execute("INSERT INTO t VALUES (3)", []).unwrap();
+    let chunk = dump.next().await.unwrap().unwrap();
+    assert_eq!(&chunk.bytes[..], b"[1,1]\n[2,2]\n");
+    assert!(dump.next().await.unwrap().is_none());
+    assert!(dump.notices().is_empty());
+}
+
+#[tokio::test]
+async fn what_can_not_be_carried_is_named() {
+    refused("CREATE VIRTUAL TABLE search USING fts5(a); CREATE VIRTUAL TABLE \"more \" USING rtree(a, b, c)", "virtual table \"search\"").await;
+    let edit = |from: &str, to: &str| format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}'); PRAGMA writable_schema = RESET;");
+    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1); {}", edit("BLOB", "TEXT")), "column \"a\" of table \"t\", rowid 1").await;
+    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES ('12'); {}", edit("BLOB", "NUMERIC")), "column \"a\"").await;
+    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1.0); {}", edit("BLOB", "INT")), "column \"a\"").await;
+    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (NULL); {}", edit("BLOB", "BLOB NOT NULL")), "null").await;
+    refused("CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO sqlite_sequence VALUES ('t', 'x')", "sqlite_sequence").await;
+    refused(&format!("CREATE TABLE t (a CHECK (lower(a) = a)); {}", edit("lower", "ours")), "ours").await;
+    refused(&format!("CREATE TABLE t (a); CREATE INDEX i ON t (lower(a)); {}", edit("lower", "ours")), "ours").await;
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_said_to_be_none() {
+    let bench = Bench::new();
+    let path = bench.seeded("");
+    fs::write(&path, "a text that is long enough for a header of SQLite's, but is none at all, whichever way one reads it".repeat(20)).unwrap();
+    assert!(matches!(rows(&path).await, Err(Error::Corrupt { .. })));
+    assert!(rows(path.parent().unwrap()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_hostile_blueprint_is_refused_and_leaves_nothing() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings(""));
+    let good = SqliteDatabase::new(&from).dump().await.unwrap().blueprint().clone();
+    let before = bench.traces();
+    let schema = |from: &str, to: &str| {
+        let changed = String::from_utf8(good.schema.to_vec()).unwrap().replace(from, to);
+        assert_ne!(changed.as_bytes(), good.schema);
+        Blueprint { schema: Bytes::from(changed), ..good.clone() }
+    };
+    let pre_data = |sql: &'static str| Blueprint { pre_data: Bytes::from_static(sql.as_bytes()), ..good.clone() };
+    let hostile = [
+        schema("4096", "4095"), schema("4096", "131072"), schema("UTF-8", "UTF-7"), schema("\"auto_vacuum\":0", "\"auto_vacuum\":3"),
+        schema("\"delete\"", "\"memory\""), schema("\"b\"", "\"c\""), schema("\"t\"", "\"u\""), schema("TEXT", "BLOB"),
+        schema("\"rowid\":null", "\"rowid\":\"rowid) VALUES (1); --\""), pre_data(""), pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); CREATE TABLE u (a);"),
+        pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); PRAGMA journal_mode = WAL;"),
+        pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); VACUUM INTO '/tmp/coffer-hostile';"),
+    ];
+    for blueprint in hostile {
+        let error = SqliteDatabase::new(bench.fresh()).load(blueprint.clone()).await.err();
+        assert!(matches!(error, Some(Error::Refused { .. })), "{blueprint:?}: {error:?}");
+        assert_eq!(bench.traces(), before);
+    }
+    assert!(!Path::new("/tmp/coffer-hostile").exists());
+    let late = Blueprint { post_data: Bytes::from_static(b"CREATE TABLE late (a);"), ..good };
+    let load = SqliteDatabase::new(bench.fresh()).load(late).await.unwrap();
+    assert!(matches!(load.finish(Bytes::from_static(b"{\"sequences\":[]}")).await.err(), Some(Error::Refused { .. })));
+    assert_eq!(bench.traces(), before);
+}

@@ -1,0 +1,101 @@
+//! The objects of an app: files by name, out of a store and into a place that nobody sees until it is committed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::Result;
+
+mod key;
+mod local;
+
+pub use key::ObjectKey;
+pub use local::LocalFolder;
+
+/// What a store knows of an object beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// The length of the body.
+    pub size: u64,
+    /// When it was last modified, in seconds since 1970.
+    pub modified: Option<u64>,
+    /// Its media type.
+    pub content_type: Option<String>,
+    /// The store's mark of this version of it.
+    pub etag: Option<String>,
+    /// `cache-control` and its like, by lower-case name.
+    pub headers: BTreeMap<String, String>,
+    /// What users have noted, by name.
+    pub user: BTreeMap<String, String>,
+}
+
+/// An object's bytes: pieces of at most 256 KiB, [`ObjectMeta::size`] bytes in all or an error.
+pub type ObjectBody = BoxStream<'static, Result<Bytes>>;
+
+/// An object that is open.
+pub struct Object {
+    /// What is known of it, of the same moment as the body.
+    pub meta: ObjectMeta,
+    /// Its bytes.
+    pub body: ObjectBody,
+}
+
+/// A line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its length when it was listed; [`ObjectStore::get`] says what counts.
+    pub size: u64,
+}
+
+/// The objects of one app.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Whether it holds no object. A store that does not exist holds none.
+    async fn is_empty(&self) -> Result<bool>;
+
+    /// All objects, in the order of their keys' bytes, in memory that does not grow with their number.
+    async fn list(&self) -> Result<Box<dyn Listing>>;
+
+    /// Opens an object.
+    ///
+    /// # Errors
+    /// `NotFound`; in the body, `Changed` where it is no longer what was opened.
+    async fn get(&self, key: &ObjectKey) -> Result<Object>;
+
+    /// Stores an object, whole or not at all, over one of the same key. On an error, or a drop of the future, what was there
+    /// before is there still. A body of another length than `meta.size` is an error.
+    async fn put(&self, key: &ObjectKey, meta: ObjectMeta, body: ObjectBody) -> Result<()>;
+
+    /// Removes an object. One that is not there is removed already.
+    async fn delete(&self, key: &ObjectKey) -> Result<()>;
+
+    /// A place where an import's objects wait, seen by nobody. Dropping it without a commit discards it.
+    async fn stage(&self) -> Result<Arc<dyn StagedObjects>>;
+}
+
+/// A listing under way. Dropping it ends it.
+#[async_trait]
+pub trait Listing: Send {
+    /// The next at most 1,000; none is the end.
+    async fn next_page(&mut self) -> Result<Vec<Listed>>;
+}
+
+/// Objects that wait for a commit.
+#[async_trait]
+pub trait StagedObjects: Send + Sync {
+    /// As [`ObjectStore::put`], into the waiting place.
+    async fn put(&self, key: &ObjectKey, meta: ObjectMeta, body: ObjectBody) -> Result<()>;
+
+    /// Makes all of them visible at once.
+    ///
+    /// # Errors
+    /// `NotEmpty` where the store holds an object meanwhile; then nothing is visible.
+    async fn commit(&self) -> Result<()>;
+
+    /// Takes all of them away, also after a commit: for a caller whose next step failed.
+    async fn discard(&self) -> Result<()>;
+}

@@ -1,0 +1,26 @@
+//! What every backend must do, and stores that fail where a test wants them to.
+//!
+//! A suite panics with what was found. It is given `fresh`, which makes a place where nothing is yet, and `traces`, which names
+//! all that can be seen around the places handed out: what a drop or a failure must not add to.
+
+mod database;
+mod faulty;
+mod object;
+
+pub use database::database_conformance;
+pub use faulty::{Fault, FaultPoint, Faulty};
+pub use object::object_store_conformance;
+
+use std::time::Duration;
+
+/// Waits until the traces are what they were: what is dropped goes away on a thread, soon but not at once.
+#[expect(clippy::panic, reason = "a suite fails by panicking")]
+async fn expect_traces(traces: &impl Fn() -> Vec<String>, before: &[String], after: &str) {
+    for _ in 0..500 {
+        if traces() == before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{after}: left behind {:?}, where there was {before:?}", traces());
+}

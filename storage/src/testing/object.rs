@@ -1,0 +1,193 @@
+//! What every object store must do.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a suite fails by panicking")]
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::expect_traces;
+use crate::{Error, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, Result};
+
+/// The longest piece of a body.
+const PIECE_BYTES: usize = 256 << 10;
+/// Enough for more pages than one, and for a rest.
+const MANY: usize = 3_050;
+
+/// Runs the suite. `awkward` are keys beyond those that every store must take: bytes that are not UTF-8, for one that takes them.
+pub async fn object_store_conformance<S: ObjectStore>(fresh: impl Fn() -> S, awkward: &[&[u8]], traces: impl Fn() -> Vec<String>) {
+    let before = traces();
+    nothing(&fresh()).await;
+    expect_traces(&traces, &before, "looking").await;
+    keys(&fresh(), awkward).await;
+    bodies(&fresh()).await;
+    broken(&fresh()).await;
+    many(&fresh()).await;
+    staged(&fresh, &traces).await;
+}
+
+async fn nothing(store: &impl ObjectStore) {
+    assert!(store.is_empty().await.unwrap());
+    assert!(keys_of(store).await.is_empty());
+    assert!(matches!(store.get(&key(b"a")).await.err(), Some(Error::NotFound { .. })));
+    assert!(matches!(store.get(&key(b"a/b")).await.err(), Some(Error::NotFound { .. })));
+    store.delete(&key(b"a/b")).await.unwrap();
+}
+
+/// Keys come back as they are, in the order of their bytes.
+async fn keys(store: &impl ObjectStore, awkward: &[&[u8]]) {
+    let long = [b'x'; 240];
+    let mut wanted: Vec<_> = [
+        b"plain.txt".as_slice(), b"with space", b"quote'\"`", "emoji \u{1f600}/\u{e9}".as_bytes(), b"100%/%41%2f", b"..a/b..", b".hidden", b"a/b/c/d",
+        b"a-/x", b"a.b", b"a0", b"new\nline", b"back\\slash", b"tab\t", &long, b"deep/deep/deep/deep/deep/x", b"a/b.c", b"a/b-", b"*?[x]", b"~", b"-rf",
+    ]
+    .iter()
+    .chain(awkward)
+    .map(|bytes| key(bytes))
+    .collect();
+    for key in &wanted {
+        put(store, key, key.as_bytes()).await.unwrap();
+    }
+    wanted.sort();
+    assert_eq!(keys_of(store).await, wanted);
+    assert!(!store.is_empty().await.unwrap());
+    for key in &wanted {
+        assert_eq!(read(store.get(key).await.unwrap()).await.unwrap(), key.as_bytes());
+        store.delete(key).await.unwrap();
+        assert!(matches!(store.get(key).await.err(), Some(Error::NotFound { .. })));
+    }
+    assert!(store.is_empty().await.unwrap());
+    assert!(keys_of(store).await.is_empty());
+    put(store, &key(b"deep"), b"where folders were").await.unwrap();
+}
+
+/// Bodies come back as they are, in pieces that fit, with their time.
+async fn bodies(store: &impl ObjectStore) {
+    let key = key(b"body.json");
+    let long: Vec<u8> = (0..700_001_u32).map(|n| n.to_le_bytes()[0]).collect();
+    for body in [&b""[..], b"short", &long, b"short again"] {
+        put(store, &key, body).await.unwrap();
+        let object = store.get(&key).await.unwrap();
+        assert_eq!(object.meta.size, body.len() as u64);
+        assert_eq!(object.meta.modified, Some(1_234_567_890));
+        assert_eq!(object.meta.content_type.as_deref(), Some("application/json"));
+        assert_eq!(read(object).await.unwrap(), body);
+    }
+    assert_eq!(keys_of(store).await.len(), 1);
+}
+
+/// What fails half-way leaves what was there.
+async fn broken(store: &impl ObjectStore) {
+    let old = key(b"old");
+    put(store, &old, b"old").await.unwrap();
+    for key in [&old, &key(b"new"), &key(b"folder/new")] {
+        for (size, pieces) in [(10, vec![Ok(5), Err(())]), (10, vec![Ok(9)]), (10, vec![Ok(11)]), (10, vec![Ok(5), Ok(6)]), (0, vec![Ok(1)]), (1, vec![])] {
+            let body = stream::iter(pieces).map(|piece| match piece {
+                Ok(length) => Ok(Bytes::from(vec![b'x'; length])),
+                Err(()) => Err(Error::Stopped { what: "a test" }),
+            });
+            store.put(key, meta(size), body.boxed()).await.unwrap_err();
+        }
+        let stuck = stream::once(async { Ok(Bytes::from_static(b"begun")) }).chain(stream::pending());
+        let put = store.put(key, meta(100), stuck.boxed());
+        tokio::time::timeout(std::time::Duration::from_millis(50), put).await.unwrap_err();
+    }
+    assert_eq!(keys_of(store).await, std::slice::from_ref(&old));
+    assert_eq!(read(store.get(&old).await.unwrap()).await.unwrap(), b"old");
+}
+
+/// A listing comes in pages, and can be left.
+async fn many(store: &impl ObjectStore) {
+    let mut wanted: Vec<_> = (0..MANY).map(|n| key(format!("{}/{n}", n % 7).as_bytes())).collect();
+    for key in &wanted {
+        put(store, key, b"x").await.unwrap();
+    }
+    wanted.sort();
+    let mut listing = store.list().await.unwrap();
+    let mut listed = Vec::new();
+    loop {
+        let page = listing.next_page().await.unwrap();
+        assert!(page.len() <= 1_000);
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.iter().all(|line| line.size == 1));
+        listed.extend(page.into_iter().map(|line| line.key));
+    }
+    assert_eq!(listed, wanted);
+    assert!(listing.next_page().await.unwrap().is_empty());
+    drop(store.list().await.unwrap());
+}
+
+/// What is staged can be seen from its commit on, whole, and until it is taken back.
+async fn staged<S: ObjectStore>(fresh: &impl Fn() -> S, traces: &impl Fn() -> Vec<String>) {
+    let before = traces();
+    let names = [key(b"a"), key(b"b/c"), key(b"b/d")];
+    let stage = async |store: &S| {
+        let stage = store.stage().await.unwrap();
+        for key in &names {
+            stage.put(key, meta(1), body(b"x")).await.unwrap();
+        }
+        stage.put(&names[0], meta(2), body(b"x")).await.unwrap_err();
+        assert!(store.is_empty().await.unwrap(), "visible before its commit");
+        stage
+    };
+    drop(stage(&fresh()).await);
+    expect_traces(traces, &before, "a dropped stage").await;
+    stage(&fresh()).await.discard().await.unwrap();
+    expect_traces(traces, &before, "a discarded stage").await;
+    let store = fresh();
+    let undone = stage(&store).await;
+    undone.commit().await.unwrap();
+    assert_eq!(keys_of(&store).await, names);
+    undone.discard().await.unwrap();
+    assert!(store.is_empty().await.unwrap());
+    drop(undone);
+    expect_traces(traces, &before, "a commit taken back").await;
+    let late = stage(&store).await;
+    let kept = stage(&store).await;
+    kept.commit().await.unwrap();
+    drop(kept);
+    assert!(matches!(late.commit().await, Err(Error::NotEmpty { .. })));
+    late.discard().await.unwrap();
+    assert_eq!(keys_of(&store).await, names);
+    assert_eq!(read(store.get(&names[1]).await.unwrap()).await.unwrap(), b"x");
+}
+
+fn key(bytes: &[u8]) -> ObjectKey {
+    ObjectKey::try_from(bytes).unwrap()
+}
+
+fn meta(size: u64) -> ObjectMeta {
+    ObjectMeta { size, modified: Some(1_234_567_890), content_type: Some("application/json".into()), ..ObjectMeta::default() }
+}
+
+fn body(bytes: &[u8]) -> ObjectBody {
+    let pieces: Vec<_> = bytes.chunks(10_007).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    stream::iter(pieces).boxed()
+}
+
+async fn put(store: &impl ObjectStore, key: &ObjectKey, bytes: &[u8]) -> Result<()> {
+    store.put(key, meta(bytes.len() as u64), body(bytes)).await
+}
+
+async fn read(mut object: Object) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = object.body.next().await {
+        let piece = piece?;
+        assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES);
+        bytes.extend_from_slice(&piece);
+    }
+    assert_eq!(bytes.len() as u64, object.meta.size);
+    Ok(bytes)
+}
+
+async fn keys_of(store: &impl ObjectStore) -> Vec<ObjectKey> {
+    let mut listing = store.list().await.unwrap();
+    let mut keys = Vec::new();
+    loop {
+        let page = listing.next_page().await.unwrap();
+        if page.is_empty() {
+            return keys;
+        }
+        keys.extend(page.into_iter().map(|line| line.key));
+    }
+}
