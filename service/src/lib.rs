@@ -1,1 +1,16 @@
-//! placeholder
+//! Coffer streams an app's rows and files out of its database and object store into one encrypted archive, and back.
+//!
+//! This crate is the service: the command line, the REST calls, and the pipeline that both share. It knows the archive
+//! format, the sealed layer and the stores, which do not know one another.
+
+mod cli;
+pub mod config;
+mod demo;
+mod error;
+pub mod http;
+pub mod name;
+pub mod pipeline;
+mod progress;
+
+pub use cli::run;
+pub use error::{Error, Outcome, Result};

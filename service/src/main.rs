@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The program `coffer`.
+
+fn main() -> std::process::ExitCode {
+    coffer::run()
+}

@@ -1,0 +1,80 @@
+//! `coffer config check`.
+
+use serde::Serialize;
+
+use super::report::Report;
+use crate::Result;
+use crate::config::Config;
+
+#[derive(Serialize)]
+struct InForce {
+    file: Option<String>,
+    listen: String,
+    memory: String,
+    idle_timeout: String,
+    token_file: String,
+    recipients: Vec<String>,
+    identity_file: Option<String>,
+    require_encryption: bool,
+    sources: Vec<SourceInForce>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SourceInForce {
+    name: String,
+    database: String,
+    objects: Option<String>,
+    recipients: Vec<String>,
+}
+
+/// Prints what is in force. Secrets are in files, of which the names are told and never the content.
+pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
+    let keys = config.keys.load()?;
+    let texts = |recipients: &[coffer_crypto::Recipient]| recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let in_force = InForce {
+        file: config.file.as_ref().map(|file| file.display().to_string()),
+        listen: config.listen.clone(),
+        memory: config.memory.to_string(),
+        idle_timeout: format!("{:?}", config.idle_timeout),
+        token_file: config.token_file.display().to_string(),
+        recipients: texts(&keys.recipients),
+        identity_file: config.keys.identity_file.as_ref().map(|file| file.display().to_string()),
+        require_encryption: config.keys.require_encryption,
+        sources: config.sources.iter().map(|source| SourceInForce {
+            name: source.name.to_string(),
+            database: format!("sqlite:{}", source.database.as_str()),
+            objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
+            recipients: texts(&source.recipients),
+        }).collect(),
+        warnings: warnings(config, &keys),
+    };
+    let text = toml::to_string(&in_force).unwrap_or_default();
+    report.summary(text.trim_end(), &in_force);
+    in_force.warnings.iter().for_each(|warning| report.note(&format!("warning: {warning}")));
+    Ok(())
+}
+
+fn warnings(config: &Config, keys: &crate::config::Keys) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(file) = &config.keys.identity_file {
+        let file_name = file.display();
+        let own = keys.identities.iter().map(|identity| identity.recipient().to_string()).collect::<Vec<_>>();
+        if !file.exists() {
+            warnings.push(format!("{file_name} does not exist: archives can be written, and not opened here"));
+        } else if keys.recipients.iter().all(|recipient| own.contains(&recipient.to_string())) {
+            warnings.push(format!(
+                "{file_name} alone opens what is written: copy it off this machine, or add a second recipient whose \
+                 identity is kept elsewhere to [keys] recipients"
+            ));
+        }
+    }
+    if keys.recipients.is_empty() {
+        warnings.push("there is no recipient: each export must name one, or a passphrase".into());
+    }
+    if !config.token_file.exists() {
+        let made = if config.is_default() { "`coffer serve` makes it" } else { "`coffer serve` needs it" };
+        warnings.push(format!("{} does not exist: {made}", config.token_file.display()));
+    }
+    warnings
+}

@@ -1,0 +1,125 @@
+//! What an operator set: from a flag, the environment or `coffer.toml`, in this order, checked when it is read.
+
+mod file;
+mod keys;
+mod source;
+mod units;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use keys::{KeyFiles, Keys, read_identities, read_secret, write_secret};
+pub(crate) use file::environment;
+pub use source::{Pattern, Source};
+pub use units::ByteSize;
+
+use crate::name::Name;
+use crate::{Error, Result};
+use file::ConfigFile;
+
+/// The file that is read where no other is named.
+const DEFAULT_FILE: &str = "coffer.toml";
+/// Where everything is where there is no file.
+const DEFAULT_FOLDER: &str = "coffer-data";
+
+/// What is in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that it was read from; none for the default.
+    pub file: Option<PathBuf>,
+    /// The address to listen on.
+    pub listen: String,
+    /// The budget that all transfers share.
+    pub memory: ByteSize,
+    /// How long a peer may give or take no byte.
+    pub idle_timeout: Duration,
+    /// The file that holds the token with every right.
+    pub token_file: PathBuf,
+    /// Who can read what is written.
+    pub keys: KeyFiles,
+    /// The families of apps.
+    pub sources: Vec<Source>,
+}
+
+impl Config {
+    /// Reads the file named, or `coffer.toml` where it is there, or takes the default in `./coffer-data`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming file, line and key of what is unknown, missing or contradictory.
+    pub fn load(named: Option<&Path>) -> Result<Self> {
+        let default = Path::new(DEFAULT_FILE);
+        let path = named.or_else(|| default.exists().then_some(default));
+        let parsed = path.map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let base = match path {
+            Some(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
+            None => PathBuf::from(DEFAULT_FOLDER),
+        };
+        Self::assemble(path, &base, parsed, file::environment)
+    }
+
+    /// The default, with everything in `folder` in place of `./coffer-data`, whatever the environment says.
+    ///
+    /// # Errors
+    /// None but a defect of the program.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        Self::assemble(None, folder, ConfigFile::default(), |_| None)
+    }
+
+    /// Whether there is no file: then keys and token are made when they are first needed.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// The source of this name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] listing those there are.
+    pub fn source(&self, name: &Name) -> Result<&Source> {
+        self.sources.iter().find(|source| source.name == *name).ok_or_else(|| {
+            let known: Vec<_> = self.sources.iter().map(|source| source.name.as_str()).collect();
+            Error::NotFound(format!("there is no source {name:?}; the configuration has: {}", known.join(", ")))
+        })
+    }
+
+    fn assemble(
+        path: Option<&Path>,
+        base: &Path,
+        parsed: ConfigFile,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let ConfigFile { server, keys, source } = parsed;
+        let identity_default = path.is_none().then(|| "coffer.key".to_owned());
+        let setting = |name: &str, from_file: Option<String>| environment(name).or(from_file);
+        let in_base = |file: String| base.join(file);
+        let sources = match path {
+            None => vec![Source::local(base)?],
+            Some(path) if source.is_empty() => {
+                return Err(Error::Usage(format!("{}: there is no [[source]]: add one", path.display())));
+            }
+            Some(_) => source.into_iter().map(|source| Source::new(base, source)).collect::<Result<Vec<_>>>()?,
+        };
+        for (position, source) in sources.iter().enumerate() {
+            if sources.iter().take(position).any(|other| other.name == source.name) {
+                return Err(Error::Usage(format!("two [[source]]s have the name {:?}", source.name.as_str())));
+            }
+        }
+        let idle = setting("COFFER_SERVER_IDLE_TIMEOUT", server.idle_timeout);
+        Ok(Self {
+            file: path.map(Path::to_owned),
+            listen: setting("COFFER_SERVER_LISTEN", server.listen).unwrap_or_else(|| "127.0.0.1:8484".into()),
+            memory: setting("COFFER_SERVER_MEMORY", server.memory).map_or(Ok(ByteSize::DEFAULT_BUDGET), |s| s.parse())?,
+            idle_timeout: idle.map_or(Ok(units::IDLE_TIMEOUT), |text| units::parse_duration(&text))?,
+            token_file: in_base(setting("COFFER_SERVER_TOKEN_FILE", server.token_file).unwrap_or_else(|| "token".into())),
+            keys: KeyFiles {
+                recipients: keys::parse_recipients(&keys.recipients)?,
+                identity_file: setting("COFFER_KEYS_IDENTITY_FILE", keys.identity_file).or(identity_default).map(in_base),
+                require_encryption: keys.require_encryption,
+            },
+            sources,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! What can go wrong for a user of the service, and the one table of exit codes and HTTP statuses.
+
+use std::io;
+
+use coffer_archive as archive;
+use coffer_crypto as crypto;
+use coffer_storage as storage;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure, with the name of what it is about and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked can't be asked so: a flag, a name, a request body or the configuration.
+    #[error("{0}")]
+    Usage(String),
+    /// The request has no valid token.
+    #[error("a valid bearer token is needed: send `Authorization: Bearer …` with the content of the token file")]
+    Unauthorized,
+    /// There is no such app, archive or transfer.
+    #[error("{0}")]
+    NotFound(String),
+    /// Another import of this app is running.
+    #[error("{0}")]
+    Busy(String),
+    /// Another setting of the service forbids it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What arrived is not what the archive says of itself.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The other side of a transfer gave or took no byte for the idle timeout.
+    #[error("the transfer was given up: {0}")]
+    Stalled(String),
+    /// The other side of a transfer went away.
+    #[error("the transfer was broken off: {0}")]
+    Left(&'static str),
+    /// The user interrupted it.
+    #[error("interrupted")]
+    Interrupted,
+    /// A stage of the pipeline ended without saying how.
+    #[error("a stage of the transfer stopped without a word: this is a defect of the program")]
+    StageLost,
+    /// A file or stream of ours.
+    #[error("{what}: {source}")]
+    File {
+        /// The file, and what was done with it.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Inside the archive's tar or compressed layer.
+    #[error(transparent)]
+    Archive(archive::Error),
+    /// Inside the archive's sealed layer, or about keys.
+    #[error(transparent)]
+    Crypto(crypto::Error),
+    /// The app's database or objects.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// The system.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+/// What an error means to whoever asked: the rows of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It failed on our side.
+    Failed,
+    /// The request can't be understood.
+    Usage,
+    /// No valid token.
+    Unauthorized,
+    /// Not allowed by a setting.
+    Forbidden,
+    /// No such thing.
+    NotFound,
+    /// The target holds something.
+    NotEmpty,
+    /// Another import runs.
+    Busy,
+    /// The source holds what the format or the target can't carry.
+    CannotCarry,
+    /// The source changed while it was read.
+    Changed,
+    /// Wrong passphrase or key.
+    WrongKey,
+    /// The archive is damaged, cut short or not what it says.
+    Damaged,
+    /// The archive is larger than we accept.
+    TooLarge,
+    /// No room left.
+    NoSpace,
+    /// The other side stalled.
+    Stalled,
+    /// The other side left.
+    Left,
+    /// Interrupted by the user.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The exit code of the command line, the HTTP status, the last part of the problem's type, and its title.
+    #[must_use]
+    pub const fn row(self) -> (u8, u16, &'static str, &'static str) {
+        match self {
+            Self::Failed => (1, 500, "failed", "It failed"),
+            Self::Usage => (2, 400, "bad-request", "The request is not understood"),
+            Self::Unauthorized => (1, 401, "unauthorized", "No valid token"),
+            Self::Forbidden => (1, 403, "forbidden", "The configuration forbids it"),
+            Self::NotFound => (10, 404, "not-found", "There is no such thing"),
+            Self::NotEmpty => (1, 409, "not-empty", "The app is not empty"),
+            Self::Busy => (11, 409, "busy", "Another import of this app runs"),
+            Self::CannotCarry => (1, 422, "cannot-carry", "The app holds what can't be carried"),
+            Self::Changed => (1, 409, "changed", "The app changed while it was read"),
+            Self::WrongKey => (12, 422, "wrong-key", "Wrong passphrase or key"),
+            Self::Damaged => (13, 422, "damaged", "The archive is damaged"),
+            Self::TooLarge => (1, 413, "too-large", "The archive is too large"),
+            Self::NoSpace => (1, 507, "no-space", "No space is left"),
+            Self::Stalled => (1, 408, "stalled", "The transfer stalled"),
+            Self::Left => (1, 400, "broken-off", "The transfer was broken off"),
+            Self::Interrupted => (130, 503, "interrupted", "It was interrupted"),
+        }
+    }
+
+    /// The exit code of the command line.
+    #[must_use]
+    pub const fn exit(self) -> u8 {
+        self.row().0
+    }
+}
+
+impl Error {
+    /// A file or stream of ours that failed.
+    pub fn file(what: impl Into<String>, source: io::Error) -> Self {
+        Self::File { what: what.into(), source }
+    }
+
+    /// What the error means to whoever asked.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Usage(_) => Outcome::Usage,
+            Self::Unauthorized => Outcome::Unauthorized,
+            Self::NotFound(_) => Outcome::NotFound,
+            Self::Busy(_) => Outcome::Busy,
+            Self::Forbidden(_) => Outcome::Forbidden,
+            Self::Mismatch(_) => Outcome::Damaged,
+            Self::Stalled(_) => Outcome::Stalled,
+            Self::Left(_) => Outcome::Left,
+            Self::Interrupted => Outcome::Interrupted,
+            Self::StageLost => Outcome::Failed,
+            Self::File { source, .. } | Self::Io(source) => io_outcome(source),
+            Self::Archive(error) => archive_outcome(error),
+            Self::Crypto(error) => crypto_outcome(error),
+            Self::Storage(error) => storage_outcome(error),
+        }
+    }
+}
+
+fn io_outcome(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::NotFound => Outcome::NotFound,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Outcome::NoSpace,
+        _ => Outcome::Failed,
+    }
+}
+
+fn archive_outcome(error: &archive::Error) -> Outcome {
+    match error {
+        archive::Error::NotAnArchive(_)
+        | archive::Error::Version { .. }
+        | archive::Error::CutShort { .. }
+        | archive::Error::Member { .. }
+        | archive::Error::Entry { .. } => Outcome::Damaged,
+        archive::Error::Limit { .. } => Outcome::TooLarge,
+        archive::Error::Unwritable { .. } => Outcome::CannotCarry,
+        archive::Error::Io(error) => io_outcome(error),
+    }
+}
+
+fn crypto_outcome(error: &crypto::Error) -> Outcome {
+    use crypto::Error as E;
+    match error {
+        E::WrongKey(_) | E::ExcessiveWork { .. } => Outcome::WrongKey,
+        E::NotSealed
+        | E::UnsupportedVersion { .. }
+        | E::EnvelopeTooLong { .. }
+        | E::EnvelopeDamaged
+        | E::KeyLength
+        | E::HeaderTag
+        | E::SegmentTag { .. }
+        | E::CutShort { .. }
+        | E::TrailingData { .. }
+        | E::EmptySegment { .. } => Outcome::Damaged,
+        E::Recipient { .. } | E::Identity { .. } | E::Unusable { .. } => Outcome::Usage,
+        E::TooLong => Outcome::TooLarge,
+        E::Io(error) => io_outcome(error),
+    }
+}
+
+fn storage_outcome(error: &storage::Error) -> Outcome {
+    use storage::Error as E;
+    match error {
+        E::NotFound { .. } => Outcome::NotFound,
+        E::NotEmpty { .. } => Outcome::NotEmpty,
+        E::Unsupported { .. } => Outcome::CannotCarry,
+        E::Changed { .. } => Outcome::Changed,
+        E::Refused { .. } => Outcome::Damaged,
+        E::NoSpace { .. } => Outcome::NoSpace,
+        E::Io { source, .. } => io_outcome(source),
+        E::Busy { .. } | E::Corrupt { .. } | E::Stopped { .. } | E::Sqlite { .. } => Outcome::Failed,
+    }
+}
+
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::Io(error) => error.into(),
+            other => Self::Archive(other),
+        }
+    }
+}
+
+impl From<crypto::Error> for Error {
+    fn from(error: crypto::Error) -> Self {
+        match error {
+            crypto::Error::Io(error) => error.into(),
+            other => Self::Crypto(other),
+        }
+    }
+}
+
+/// Finds our own errors again that travelled through a layer which knows nothing but [`io::Error`].
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
+        match error.downcast::<crypto::Error>() {
+            Ok(ours) => ours.into(),
+            Err(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_meaning_through_every_layer() {
+        let inner = io::Error::from(Error::Stalled("the client".into()));
+        let sealed = io::Error::from(crypto::Error::Io(inner));
+        let error = Error::from(archive::Error::Io(sealed));
+        assert_eq!(error.outcome(), Outcome::Stalled);
+        let damaged = io::Error::from(crypto::Error::HeaderTag);
+        assert_eq!(Error::from(archive::Error::Io(damaged)).outcome(), Outcome::Damaged);
+    }
+}

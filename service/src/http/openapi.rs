@@ -1,0 +1,27 @@
+//! The description of the calls, for programs.
+
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+/// Every call, as OpenAPI tells it.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Coffer", description = "Streaming, encrypted export and import of apps"),
+    paths(
+        super::apps::list,
+        super::apps::one,
+        super::transfers::export,
+        super::transfers::import,
+        super::transfers::one
+    ),
+    security(("token" = []))
+)]
+struct Document;
+
+/// The document that `GET /openapi.json` answers.
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("token", bearer);
+    document
+}

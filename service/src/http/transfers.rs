@@ -1,0 +1,292 @@
+//! Export and import as streams over HTTP, and what became of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes, BodyDataStream};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use coffer_crypto::{Passphrase, Recipient, Recipients, WorkFactor};
+use futures::StreamExt;
+use futures::stream::unfold;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::{Problem, Service};
+use crate::name::AppName;
+use crate::pipeline::{
+    ArchiveInput, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState, import as run_import, pipe,
+};
+use crate::{Error, Result};
+
+const TRANSFER_HEADER: HeaderName = HeaderName::from_static("coffer-transfer");
+const PASSPHRASE_HEADER: HeaderName = HeaderName::from_static("coffer-passphrase");
+/// Pieces of a request's body on their way to the stage that reads them.
+const PIECES: usize = 4;
+/// How long a client that is still sending is heard after its import has failed.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What an export may be asked for; all of it may be left out.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExportRequest {
+    /// Who can open the archive: age X25519 recipients.
+    #[serde(default)]
+    recipients: Vec<String>,
+    /// A passphrase that opens it, in place of recipients.
+    passphrase: Option<String>,
+    /// `none` for a plain `.tar.gz`.
+    encryption: Option<String>,
+    /// `gzip`.
+    compression: Option<String>,
+}
+
+/// The archive, as it is made. It has no `Content-Length`; where the export fails half-way, the connection is broken off.
+#[utoipa::path(post, path = "/v1/apps/{source}/{app}/export",
+    params(("source" = String, Path), ("app" = String, Path)),
+    request_body = Option<ExportRequest>,
+    responses(
+        (status = 200, content_type = "application/vnd.coffer", body = Vec<u8>),
+        (status = 404, body = Problem), (status = 422, body = Problem)
+    ))]
+pub(super) async fn export(
+    State(service): State<Service>,
+    Path((source, app)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let transfer = match begin(&service, Direction::Export, &source, &app) {
+        Ok(transfer) => transfer,
+        Err(error) => return error.into_response(),
+    };
+    let answer = match start_export(&service, &transfer.name, &transfer.transfer, &body).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            transfer.transfer.end(Some(&error));
+            error.into_response()
+        }
+    };
+    transfer.mark(answer)
+}
+
+async fn start_export(service: &Service, name: &AppName, transfer: &Arc<Transfer>, body: &[u8]) -> Result<Response> {
+    let app = service.app(name)?;
+    let sealing = sealing(service, name, body)?;
+    let media_type = sealing.media_type();
+    let export = Export::prepare(app, sealing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
+    let archive = export.start(service.inner.config.idle_timeout);
+    let extension = if media_type == "application/gzip" { "tar.gz" } else { "coffer" };
+    let file = format!("attachment; filename=\"{}.{extension}\"", name.app);
+    let headers = [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, file)];
+    Ok((headers, Body::from_stream(body_stream(archive, Arc::clone(transfer)))).into_response())
+}
+
+/// The archive as a body: an error in it breaks the connection off.
+fn body_stream(archive: Receiver<Bytes>, transfer: Arc<Transfer>) -> impl futures::Stream<Item = Result<Bytes>> + Send {
+    unfold(Some(archive), move |archive| {
+        let transfer = Arc::clone(&transfer);
+        async move {
+            let mut archive = archive?;
+            match archive.next().await {
+                Ok(Some(piece)) => {
+                    transfer.add_bytes(piece.len() as u64);
+                    Some((Ok(piece), Some(archive)))
+                }
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    })
+}
+
+fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
+    let request = match body {
+        [] => ExportRequest::default(),
+        body => serde_json::from_slice(body).map_err(|error| Error::Usage(format!("the request's body: {error}")))?,
+    };
+    let ExportRequest { recipients, passphrase, encryption, compression } = request;
+    if let Some(other) = compression.filter(|compression| compression != "gzip") {
+        return Err(Error::Usage(format!("compression {other:?} is not known: this version writes \"gzip\"")));
+    }
+    let ways = usize::from(!recipients.is_empty()) + usize::from(passphrase.is_some()) + usize::from(encryption.is_some());
+    if ways > 1 {
+        return Err(Error::Usage("give one of recipients, passphrase and encryption".into()));
+    }
+    match (passphrase, encryption.as_deref()) {
+        (Some(passphrase), _) => {
+            let recipients = Recipients::Passphrase(Passphrase::new(passphrase)?, WorkFactor::SERVICE_WRITE);
+            Ok(Sealing::Sealed(recipients))
+        }
+        (None, Some("none")) if service.inner.config.keys.require_encryption => {
+            Err(Error::Forbidden("the configuration says require_encryption: an archive can't be written plain".into()))
+        }
+        (None, Some("none")) => Ok(Sealing::Plain),
+        (None, Some(other)) => Err(Error::Usage(format!("encryption {other:?} is not known: \"none\" is, or leave it out"))),
+        (None, None) if recipients.is_empty() => Sealing::default_for(service.source(name)?, &service.inner.keys),
+        (None, None) => {
+            let parsed = recipients.iter().map(|text| Ok(text.parse::<Recipient>()?)).collect::<Result<Vec<_>>>()?;
+            Ok(Sealing::Sealed(Recipients::keys(parsed)?))
+        }
+    }
+}
+
+/// What an import may be asked for in the URL.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportQuery {}
+
+/// What an import brought.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct ImportAnswer {
+    /// The transfer's id.
+    transfer: String,
+    /// The app that the archive was made of.
+    exported_from: String,
+    /// Rows by table.
+    tables: Vec<TableAnswer>,
+    /// The objects together.
+    objects: ObjectsAnswer,
+    /// What its user should know.
+    notices: Vec<String>,
+}
+
+/// One table's rows.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct TableAnswer {
+    name: String,
+    rows: u64,
+}
+
+/// Objects, counted.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ObjectsAnswer {
+    count: u64,
+    bytes: u64,
+}
+
+/// The archive as the body, into an app that is new or empty. Answers once all of it stands; after an error nothing does.
+#[utoipa::path(post, path = "/v1/apps/{source}/{app}/import",
+    params(
+        ("source" = String, Path), ("app" = String, Path),
+        ("coffer-passphrase" = Option<String>, Header, description = "opens an archive that is sealed with one")
+    ),
+    request_body(content = Vec<u8>, content_type = "application/vnd.coffer"),
+    responses(
+        (status = 200, body = ImportAnswer), (status = 409, body = Problem), (status = 422, body = Problem)
+    ))]
+pub(super) async fn import(
+    State(service): State<Service>,
+    Path((source, app)): Path<(String, String)>,
+    query: Result<Query<ImportQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    if let Err(rejection) = query {
+        return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text())).into_response();
+    }
+    let transfer = match begin(&service, Direction::Import, &source, &app) {
+        Ok(transfer) => transfer,
+        Err(error) => return error.into_response(),
+    };
+    // A task of its own: a client that leaves ends the body, and the import cleans up behind itself.
+    let (name, running) = (transfer.name.clone(), Arc::clone(&transfer.transfer));
+    let task = tokio::spawn(async move {
+        let imported = receive(&service, &name, &running, &headers, body.into_data_stream()).await;
+        running.end(imported.as_ref().err());
+        imported
+    });
+    let answer = match task.await {
+        Ok(Ok(imported)) => Json(import_answer(transfer.transfer.id(), imported)).into_response(),
+        Ok(Err(error)) => error.into_response(),
+        Err(_) => Error::StageLost.into_response(),
+    };
+    transfer.mark(answer)
+}
+
+async fn receive(
+    service: &Service,
+    name: &AppName,
+    transfer: &Arc<Transfer>,
+    headers: &HeaderMap,
+    body: BodyDataStream,
+) -> Result<Imported> {
+    let app = service.app(name)?;
+    let _alone = service.import_alone(name)?;
+    let passphrase = headers.get(PASSPHRASE_HEADER).map(passphrase).transpose()?;
+    let (pieces, arriving) = pipe(PIECES);
+    let idle = service.inner.config.idle_timeout;
+    let unlock = service.unlock(passphrase)?;
+    tokio::spawn(forward(body, pieces, idle));
+    let input = ArchiveInput::new(PipeReader::new(arriving), "the request's body");
+    run_import(&app, input, unlock, &service.inner.budget, transfer).await
+}
+
+fn passphrase(value: &HeaderValue) -> Result<Passphrase> {
+    let text = std::str::from_utf8(value.as_bytes());
+    let text = text.map_err(|_| Error::Usage("the header Coffer-Passphrase is not UTF-8".into()))?;
+    Ok(Passphrase::new(text)?)
+}
+
+/// Brings the body into the pipe, and notices a client that stalls or leaves.
+async fn forward(mut body: BodyDataStream, pieces: Sender<Bytes>, idle: Duration) {
+    let ended = loop {
+        match timeout(idle, body.next()).await {
+            Ok(Some(Ok(piece))) => {
+                if pieces.send(piece).await.is_err() {
+                    return drain(body).await;
+                }
+            }
+            Ok(Some(Err(_))) => break Err(Error::Left("the client went away before the end of its request")),
+            Ok(None) => break Ok(()),
+            Err(_) => break Err(Error::Stalled(format!("the client sent no byte for {idle:?}"))),
+        }
+    };
+    pieces.end(ended).await;
+}
+
+/// Takes what a client still sends after its import has failed, for a while: a connection that is closed on a client which
+/// is sending would lose the answer on its way (RFC 9112, 9.6).
+async fn drain(mut body: BodyDataStream) {
+    let discard = async { while let Some(Ok(_)) = body.next().await {} };
+    drop(timeout(DRAIN, discard).await);
+}
+
+fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
+    let Imported { manifest, summary, notices } = imported;
+    let tables = summary.tables.into_iter().map(|table| TableAnswer { name: table.name, rows: table.rows }).collect();
+    let objects = ObjectsAnswer { count: summary.objects.count, bytes: summary.objects.bytes };
+    let exported_from = format!("{}/{}", manifest.source, manifest.app);
+    ImportAnswer { transfer: transfer.to_owned(), exported_from, tables, objects, notices }
+}
+
+/// How a transfer went: while it runs, and after it.
+#[utoipa::path(get, path = "/v1/transfers/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = TransferState), (status = 404, body = Problem)))]
+pub(super) async fn one(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<TransferState>> {
+    let found = service.inner.transfers.find(&id);
+    let none = || Error::NotFound(format!("there is no transfer {id:?}; the last thousand since the start are remembered"));
+    Ok(Json(found.ok_or_else(none)?.state()))
+}
+
+/// A transfer that a request began.
+struct Begun {
+    name: AppName,
+    transfer: Arc<Transfer>,
+}
+
+fn begin(service: &Service, direction: Direction, source: &str, app: &str) -> Result<Begun> {
+    let name = AppName { source: source.parse()?, app: app.parse()? };
+    let transfer = Transfer::begin(direction, Some(name.clone()))?;
+    service.inner.transfers.add(&transfer);
+    Ok(Begun { name, transfer })
+}
+
+impl Begun {
+    fn mark(&self, mut answer: Response) -> Response {
+        if let Ok(id) = HeaderValue::from_str(self.transfer.id()) {
+            answer.headers_mut().insert(TRANSFER_HEADER, id);
+        }
+        answer
+    }
+}

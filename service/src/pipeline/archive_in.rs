@@ -1,0 +1,149 @@
+//! The stage that takes an archive apart: a thread that reads segments, members and tar, and puts events into a pipe.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use coffer_archive::{Event, Limits, Manifest, Reader, Summary};
+use coffer_crypto::{ArchiveId, Opener, Unlock, is_sealed};
+use tokio::runtime::Handle;
+
+use super::budget::{Budget, Permit};
+use super::pipe::{Receiver, Sender, pipe};
+use super::transfer::{Counted, Transfer};
+use crate::{Error, Result};
+
+/// Events between the reading of an archive and whoever takes them.
+const EVENTS: usize = 8;
+/// What the stage holds by construction: a member packed and plain, a segment, what has arrived.
+const RESERVE_BYTES: u64 = 4 << 20;
+const MAGIC_BYTES: u64 = 8;
+
+/// Where an archive comes from.
+pub struct ArchiveInput {
+    input: Box<dyn Read + Send>,
+    name: String,
+}
+
+impl ArchiveInput {
+    /// An archive that `input` gives, which messages call `name`.
+    pub fn new(input: impl Read + Send + 'static, name: impl Into<String>) -> Self {
+        Self { input: Box::new(input), name: name.into() }
+    }
+
+    /// A file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::File`] naming it.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::new(io::stdin(), "standard input"));
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotFound(format!("there is no archive {name}")),
+            _ => Error::file(&name, error),
+        })?;
+        Ok(Self::new(file, name))
+    }
+}
+
+/// What comes out of the stage.
+pub(super) enum Arrived {
+    /// A part of the archive, unproven.
+    Event(Event),
+    /// The archive was found whole: the last item of all.
+    Verified(Box<Summary>),
+}
+
+/// Begins to read an archive, in a thread of its own. Dropping the receiver stops it.
+pub(super) async fn read_archive(
+    input: ArchiveInput,
+    unlock: Unlock,
+    budget: &Budget,
+    transfer: &Arc<Transfer>,
+) -> Receiver<Arrived> {
+    let reserve = budget.reserve(RESERVE_BYTES).await;
+    let (sender, receiver) = pipe(EVENTS);
+    let stage = Stage { sender, budget: budget.clone(), runtime: Handle::current() };
+    let counted = Counted { input: input.input, transfer: Arc::clone(transfer) };
+    let name = input.name;
+    tokio::task::spawn_blocking(move || {
+        let read = stage.run(counted, &unlock, &name);
+        stage.sender.blocking_end(read);
+        drop(reserve);
+    });
+    receiver
+}
+
+struct Stage {
+    sender: Sender<Arrived>,
+    budget: Budget,
+    runtime: Handle,
+}
+
+impl Stage {
+    fn run(&self, mut input: impl Read + Send, unlock: &Unlock, name: &str) -> Result<()> {
+        let mut first = Vec::new();
+        input.by_ref().take(MAGIC_BYTES).read_all_of_few(&mut first)?;
+        let sealed = is_sealed(&first);
+        let input = Cursor::new(first).chain(input);
+        if !sealed {
+            return self.pass_on(Reader::new(input, Limits::default()), None);
+        }
+        let turn = self.passphrase_turn(unlock);
+        let opener = Opener::new(input, unlock)?;
+        drop(turn);
+        let id = opener.archive_id();
+        tracing::debug!(archive = name, %id, "opened");
+        self.pass_on(Reader::new(opener, Limits::default()), Some(id))
+    }
+
+    fn passphrase_turn(&self, unlock: &Unlock) -> Option<Permit> {
+        unlock.passphrase.as_ref().map(|_| self.runtime.block_on(self.budget.passphrase_turn()))
+    }
+
+    fn pass_on(&self, mut reader: Reader<impl Read>, id: Option<ArchiveId>) -> Result<()> {
+        while let Some(event) = reader.next_event()? {
+            let event = match event {
+                Event::Manifest(manifest) => {
+                    same_id(&manifest, id)?;
+                    Event::Manifest(manifest)
+                }
+                Event::Rows { table, bytes } => Event::Rows { table, bytes: self.hold(bytes) },
+                Event::ObjectBytes(bytes) => Event::ObjectBytes(self.hold(bytes)),
+                other => other,
+            };
+            self.sender.blocking_send(Arrived::Event(event))?;
+        }
+        let summary = reader.into_verified_summary().ok_or(Error::StageLost)?;
+        self.sender.blocking_send(Arrived::Verified(Box::new(summary)))
+    }
+
+    fn hold(&self, bytes: bytes::Bytes) -> bytes::Bytes {
+        self.budget.blocking_hold(bytes, &self.runtime)
+    }
+}
+
+/// The manifest of a sealed archive names the id of its header: it was not put under another one.
+fn same_id(manifest: &Manifest, id: Option<ArchiveId>) -> Result<()> {
+    match id {
+        Some(id) if id.to_string() != manifest.archive_id => Err(Error::Mismatch(format!(
+            "the archive is damaged: its header has the id {id} and its manifest {}",
+            manifest.archive_id
+        ))),
+        _ => Ok(()),
+    }
+}
+
+trait ReadFew {
+    fn read_all_of_few(self, into: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+impl<R: Read> ReadFew for io::Take<R> {
+    #[expect(clippy::disallowed_methods, reason = "a handful of bytes, bounded by the reader's type")]
+    fn read_all_of_few(mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.read_to_end(into)
+    }
+}

@@ -1,0 +1,153 @@
+//! The stage that makes an archive: a thread that takes items from a pipe, and writes tar, members and segments.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coffer_archive::{Manifest, ObjectHeader, Summary, Writer};
+use coffer_crypto::{ArchiveId, Recipients, Sealer};
+
+use super::budget::Permit;
+use super::pipe::{PipeWriter, Receiver};
+use super::transfer::Transfer;
+use crate::config::{Keys, Source};
+use crate::{Error, Result};
+
+/// How an archive is closed.
+pub enum Sealing {
+    /// Not at all: a plain `.tar.gz`.
+    Plain,
+    /// For these recipients.
+    Sealed(Recipients),
+}
+
+impl Sealing {
+    /// For those whom the configuration names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it names nobody.
+    pub fn default_for(source: &Source, keys: &Keys) -> Result<Self> {
+        let recipients = if source.recipients.is_empty() { &keys.recipients } else { &source.recipients };
+        if recipients.is_empty() {
+            return Err(Error::Usage(
+                "there is nobody to encrypt for: name a recipient or a passphrase, set [keys] recipients, or say that \
+                 the archive shall not be encrypted"
+                    .into(),
+            ));
+        }
+        Ok(Self::Sealed(Recipients::keys(recipients.clone())?))
+    }
+
+    /// The media type of what comes out.
+    #[must_use]
+    pub const fn media_type(&self) -> &'static str {
+        match self {
+            Self::Plain => "application/gzip",
+            Self::Sealed(_) => "application/vnd.coffer",
+        }
+    }
+}
+
+/// What stands at the front of an archive.
+pub(super) struct Front {
+    /// Without the archive's id, which the sealer makes.
+    pub(super) manifest: Manifest,
+    pub(super) schema: Bytes,
+    pub(super) pre_data: Bytes,
+    pub(super) post_data: Bytes,
+}
+
+/// What follows, in the order of the archive.
+pub(super) enum Item {
+    Rows { table: Arc<str>, bytes: Bytes },
+    Sequences(Bytes),
+    Object(Box<ObjectHeader>),
+    ObjectBytes(Bytes),
+    ObjectEnd,
+}
+
+/// Writes a whole archive. Blocks: run it in a thread. `turn` is held while a passphrase is stretched.
+pub(super) fn write_archive(
+    front: Front,
+    mut items: Receiver<Item>,
+    sealing: &Sealing,
+    out: &mut PipeWriter,
+    transfer: &Transfer,
+    turn: Option<Permit>,
+) -> Result<Summary> {
+    let mut output = Output::begin(sealing, out)?;
+    drop(turn);
+    let summary = fill(front, &mut items, &mut output, transfer)?;
+    output.finish()?;
+    Ok(summary)
+}
+
+fn fill(front: Front, items: &mut Receiver<Item>, output: &mut Output<'_>, transfer: &Transfer) -> Result<Summary> {
+    let manifest = Manifest { archive_id: output.archive_id()?.to_string(), ..front.manifest };
+    let mut writer = Writer::new(output, &manifest)?;
+    writer.structure(&front.schema, &front.pre_data, &front.post_data)?;
+    while let Some(item) = items.blocking_next()? {
+        transfer.check()?;
+        match item {
+            Item::Rows { table, bytes } => {
+                writer.rows(&table, &bytes)?;
+                transfer.add_entry();
+            }
+            Item::Sequences(bytes) => writer.sequences(&bytes)?,
+            Item::Object(header) => writer.begin_object(&header)?,
+            Item::ObjectBytes(bytes) => writer.object_bytes(&bytes)?,
+            Item::ObjectEnd => {
+                writer.end_object()?;
+                transfer.add_entry();
+            }
+        }
+    }
+    let (_, summary) = writer.finish()?;
+    Ok(summary)
+}
+
+/// The layer below the members: sealed or not.
+enum Output<'a> {
+    Plain(&'a mut PipeWriter),
+    Sealed(Box<Sealer<&'a mut PipeWriter>>),
+}
+
+impl<'a> Output<'a> {
+    fn begin(sealing: &Sealing, out: &'a mut PipeWriter) -> Result<Self> {
+        Ok(match sealing {
+            Sealing::Plain => Self::Plain(out),
+            Sealing::Sealed(recipients) => Self::Sealed(Box::new(Sealer::new(out, recipients)?)),
+        })
+    }
+
+    fn archive_id(&self) -> Result<ArchiveId> {
+        match self {
+            Self::Plain(_) => Ok(ArchiveId::random()?),
+            Self::Sealed(sealer) => Ok(sealer.archive_id()),
+        }
+    }
+
+    /// Writes what makes the archive whole.
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Sealed(sealer) => sealer.finish().map(|_| ()).map_err(Error::from),
+        }
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(out) => out.write(bytes),
+            Self::Sealed(sealer) => sealer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Sealed(sealer) => sealer.flush(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The memory that all transfers of the process share, counted in bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::ByteSize;
+
+/// One permit of the semaphore below.
+const UNIT_BYTES: u64 = 1_024;
+
+/// The largest part of the pieces' half that one piece counts for.
+const PIECE_SHARE: u32 = 4;
+
+/// The process's budget. Whoever buffers takes a permit of the buffer's own size, in the order of asking.
+///
+/// One half is for reserves: a transfer takes [`Budget::reserve`] once, before anything else, for what its stages hold
+/// by construction. The other half is for pieces on their way between stages, whose permits leave with them. The two
+/// never wait for each other, and no stage waits for a permit that only a stage behind it could give back: transfers
+/// wait for one another, but never for ever.
+#[derive(Clone)]
+pub struct Budget {
+    reserves: Share,
+    pieces: Share,
+    passphrases: Share,
+}
+
+/// A semaphore and all that it can give.
+#[derive(Clone)]
+struct Share {
+    units: Arc<Semaphore>,
+    total: u32,
+}
+
+/// A part of the budget, given back on drop.
+pub struct Permit {
+    _units: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    fn new(total: u32) -> Self {
+        Self { units: Arc::new(Semaphore::new(total as usize)), total }
+    }
+
+    /// Waits for so many units, or for all there are where that is less.
+    async fn acquire(&self, units: u32) -> Permit {
+        let units = units.min(self.total);
+        Permit { _units: Arc::clone(&self.units).acquire_many_owned(units).await.ok() }
+    }
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub fn new(total: ByteSize) -> Self {
+        let half = units(total.bytes() / 2).clamp(1, u32::MAX >> 4);
+        Self { reserves: Share::new(half), pieces: Share::new(half), passphrases: Share::new(1) }
+    }
+
+    /// Waits for what a transfer needs before it begins.
+    pub async fn reserve(&self, bytes: u64) -> Permit {
+        self.reserves.acquire(units(bytes)).await
+    }
+
+    /// Waits for a permit of a piece's own size, and ties it to the piece: the last of its clones gives it back. A
+    /// single value that is larger than its share counts as its share, and so comes through.
+    pub async fn hold(&self, piece: Bytes) -> Bytes {
+        let most = (self.pieces.total / PIECE_SHARE).max(1);
+        let permit = self.pieces.acquire(units(piece.len() as u64).min(most)).await;
+        Bytes::from_owner(Held { piece, _permit: permit })
+    }
+
+    /// As [`Budget::hold`], from a thread.
+    #[must_use]
+    pub fn blocking_hold(&self, piece: Bytes, runtime: &Handle) -> Bytes {
+        runtime.block_on(self.hold(piece))
+    }
+
+    /// The turn to stretch a passphrase: one at a time, as each takes tens of MiB beside the budget.
+    pub async fn passphrase_turn(&self) -> Permit {
+        self.passphrases.acquire(1).await
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+}
+
+struct Held {
+    piece: Bytes,
+    _permit: Permit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn free_units(budget: &Budget) -> usize {
+        budget.pieces.units.available_permits()
+    }
+
+    #[tokio::test]
+    async fn a_piece_gives_its_permit_back_with_its_last_clone() {
+        let budget = Budget::new("128KiB".parse().unwrap());
+        let piece = budget.hold(Bytes::from(vec![0; 4_096])).await;
+        assert_eq!(free_units(&budget), 60);
+        let slice = piece.slice(10..20);
+        drop(piece);
+        assert_eq!(free_units(&budget), 60);
+        drop(slice);
+        assert_eq!(free_units(&budget), 64);
+    }
+
+    #[tokio::test]
+    async fn a_piece_larger_than_its_share_comes_through() {
+        let budget = Budget::new("128KiB".parse().unwrap());
+        let large = budget.hold(Bytes::from(vec![0; 1 << 20])).await;
+        assert_eq!(free_units(&budget), 48);
+        drop(large);
+        assert_eq!(free_units(&budget), 64);
+    }
+}

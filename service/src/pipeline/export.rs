@@ -1,0 +1,158 @@
+//! Export: an app's rows and objects into an archive, as it is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coffer_archive::{Engine, FORMAT, Manifest, ObjectHeader, RowEncoding, fingerprint};
+use coffer_storage::{Dump, ObjectMeta, ObjectStore};
+use futures::StreamExt;
+use tokio::runtime::Handle;
+
+pub use super::archive_out::Sealing;
+use super::archive_out::{Front, Item, write_archive};
+use super::budget::{Budget, Permit};
+use super::pipe::{PipeWriter, Receiver, Sender, pipe};
+use super::{App, Transfer};
+use crate::{Error, Result};
+
+/// What an export's stages hold by construction: a chunk of rows in the making, a member plain and packed, a segment,
+/// the database's own cache.
+const RESERVE_BYTES: u64 = 4 << 20;
+/// Items between the reading of the app and the writing of the archive.
+const ITEMS: usize = 4;
+/// Bytes in a piece of the archive, and pieces on their way to whoever takes them.
+const PIECE_BYTES: usize = 64 << 10;
+const PIECES: usize = 4;
+
+/// An export that is about to begin: the snapshot stands, and all that can be refused has been.
+pub struct Export {
+    app: App,
+    dump: Box<dyn Dump>,
+    front: Front,
+    sealing: Sealing,
+    budget: Budget,
+    reserve: Permit,
+    transfer: Arc<Transfer>,
+}
+
+impl Export {
+    /// Takes the snapshot, and reads and checks the structure.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an app that is none, [`Error::Storage`] naming what can't be carried.
+    pub async fn prepare(app: App, sealing: Sealing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
+        app.must_exist().await?;
+        let reserve = budget.reserve(RESERVE_BYTES).await;
+        let dump = app.database.dump().await?;
+        let front = front(&app, dump.as_ref(), transfer.started());
+        Ok(Self { app, dump, front, sealing, budget, reserve, transfer })
+    }
+
+    /// Begins, and gives the archive as it is made. Its end is explicit: [`Receiver::next`] gives `None` only where the
+    /// archive is whole. Dropping the receiver stops the work; a receiver that takes nothing for `idle` ends it.
+    #[must_use]
+    pub fn start(self, idle: Duration) -> Receiver<Bytes> {
+        let Self { app, dump, front, sealing, budget, reserve, transfer } = self;
+        let (pieces, archive) = pipe(PIECES);
+        let (items_in, items) = pipe(ITEMS);
+        let reading = Arc::clone(&transfer);
+        let feeding_budget = budget.clone();
+        tokio::spawn(async move {
+            let fed = feed(&app, dump, &items_in, &feeding_budget, &reading).await;
+            items_in.end(fed).await;
+        });
+        let runtime = Handle::current();
+        tokio::spawn(async move {
+            let turn = match &sealing {
+                Sealing::Sealed(coffer_crypto::Recipients::Passphrase(..)) => Some(budget.passphrase_turn().await),
+                _ => None,
+            };
+            let mut out = PipeWriter::new(pieces, PIECE_BYTES, runtime, idle);
+            let working = Arc::clone(&transfer);
+            let stage = tokio::task::spawn_blocking(move || {
+                let written = write_archive(front, items, &sealing, &mut out, &working, turn);
+                out.end(written.map(|_| ()), |how| working.end(how.err()));
+                drop(reserve);
+            });
+            // A stage that panicked has dropped its pipe, which reads as a failure.
+            if stage.await.is_err() {
+                transfer.end(Some(&Error::StageLost));
+            }
+        });
+        archive
+    }
+}
+
+fn front(app: &App, dump: &dyn Dump, created: jiff::Timestamp) -> Front {
+    let blueprint = dump.blueprint();
+    let row_encoding = match blueprint.row_encoding {
+        coffer_storage::RowEncoding::JsonLines => RowEncoding::Jsonl,
+    };
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        archive_id: String::new(),
+        created: created.to_string(),
+        generator: format!("coffer {}", env!("CARGO_PKG_VERSION")),
+        source: app.name.source.to_string(),
+        app: app.name.app.to_string(),
+        engine: Engine { kind: blueprint.engine.kind.as_str().to_owned(), version: blueprint.engine.version.clone() },
+        row_encoding,
+        fingerprint: fingerprint(&blueprint.schema, &blueprint.pre_data, &blueprint.post_data),
+        extensions: Vec::new(),
+    };
+    Front {
+        manifest,
+        schema: blueprint.schema.clone(),
+        pre_data: blueprint.pre_data.clone(),
+        post_data: blueprint.post_data.clone(),
+    }
+}
+
+/// Reads the app into the pipe: rows, sequences, objects in the order of their keys.
+async fn feed(
+    app: &App,
+    mut dump: Box<dyn Dump>,
+    items: &Sender<Item>,
+    budget: &Budget,
+    transfer: &Transfer,
+) -> Result<()> {
+    while let Some(chunk) = dump.next().await? {
+        let bytes = budget.hold(chunk.bytes).await;
+        items.send(Item::Rows { table: chunk.table, bytes }).await?;
+        for notice in dump.notices() {
+            tracing::warn!(transfer = %transfer, "{notice}");
+        }
+    }
+    items.send(Item::Sequences(dump.sequences())).await?;
+    // The snapshot is let go before the objects, which may take longer than the rows.
+    drop(dump);
+    match &app.objects {
+        Some(objects) => feed_objects(objects.as_ref(), items, budget).await,
+        None => Ok(()),
+    }
+}
+
+async fn feed_objects(objects: &dyn ObjectStore, items: &Sender<Item>, budget: &Budget) -> Result<()> {
+    let mut listing = objects.list().await?;
+    loop {
+        let page = listing.next_page().await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for listed in page {
+            let mut object = objects.get(&listed.key).await?;
+            let key = listed.key.as_bytes().to_vec();
+            items.send(Item::Object(Box::new(object_header(key, object.meta)))).await?;
+            while let Some(bytes) = object.body.next().await {
+                items.send(Item::ObjectBytes(budget.hold(bytes?).await)).await?;
+            }
+            items.send(Item::ObjectEnd).await?;
+        }
+    }
+}
+
+fn object_header(key: Vec<u8>, meta: ObjectMeta) -> ObjectHeader {
+    let ObjectMeta { size, modified, content_type, etag, headers, user } = meta;
+    ObjectHeader { key, size, modified: modified.unwrap_or(0), content_type, etag, headers, user }
+}

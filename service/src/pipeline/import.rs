@@ -1,0 +1,284 @@
+//! Import: an archive into an app that is new or empty, whole or not at all.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coffer_archive::{Event, Manifest, ObjectHeader, RowEncoding, Summary};
+use coffer_crypto::Unlock;
+use coffer_storage::{
+    Blueprint, Engine, EngineKind, Load, Loaded, ObjectBody, ObjectKey, ObjectMeta, StagedObjects, TableSummary,
+};
+use futures::StreamExt;
+use futures::stream::unfold;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::archive_in::{Arrived, read_archive};
+use super::pipe::{Receiver, Sender, pipe};
+use super::{App, ArchiveInput, Budget, Transfer};
+use crate::{Error, Result};
+
+/// Objects that are being written at once.
+const UPLOADS: usize = 4;
+/// Pieces of an object on their way to its store.
+const PIECES: usize = 2;
+/// What an import's stages hold by construction beside the reading of the archive: the database's cache, a row.
+const RESERVE_BYTES: u64 = 4 << 20;
+
+/// What an import brought.
+#[derive(Debug)]
+pub struct Imported {
+    /// What the archive said at its front.
+    pub manifest: Manifest,
+    /// What now stands in the app.
+    pub summary: Summary,
+    /// What the user should know of it.
+    pub notices: Vec<String>,
+}
+
+/// Brings an archive into an app that is new or empty. Nothing of it can be seen in the app before the whole archive has
+/// been checked and what was loaded has been compared with it; after an error nothing of it is left.
+///
+/// # Errors
+/// [`coffer_storage::Error::NotEmpty`] where the app holds something; whatever is wrong with the archive.
+pub async fn import(
+    app: &App,
+    input: ArchiveInput,
+    unlock: Unlock,
+    budget: &Budget,
+    transfer: &Arc<Transfer>,
+) -> Result<Imported> {
+    app.must_be_empty().await?;
+    let _reserve = budget.reserve(RESERVE_BYTES).await;
+    let mut arriving = read_archive(input, unlock, budget, transfer).await;
+    let mut target = Target::new(app, transfer);
+    let taken = target.take_all(&mut arriving).await;
+    let landed = match taken {
+        Ok(arrived) => target.land(&arrived.1).await.map(|()| arrived),
+        Err(error) => Err(error),
+    };
+    match landed {
+        Ok((manifest, summary)) => Ok(Imported { manifest, summary, notices: target.notices }),
+        Err(error) => {
+            target.discard().await;
+            Err(error)
+        }
+    }
+}
+
+/// The app in the making.
+struct Target<'a> {
+    app: &'a App,
+    transfer: &'a Arc<Transfer>,
+    rows: Rows,
+    staged: Option<Arc<dyn StagedObjects>>,
+    object: Option<Sender<Bytes>>,
+    uploads: JoinSet<Result<()>>,
+    notices: Vec<String>,
+}
+
+/// How far the rows are.
+enum Rows {
+    NotBegun,
+    Loading(Box<dyn Load>),
+    /// Indexes are built and the rows read back while objects arrive.
+    Finishing(JoinHandle<coffer_storage::Result<Box<dyn Loaded>>>),
+    Done,
+}
+
+impl<'a> Target<'a> {
+    fn new(app: &'a App, transfer: &'a Arc<Transfer>) -> Self {
+        let (rows, uploads) = (Rows::NotBegun, JoinSet::new());
+        Self { app, transfer, rows, staged: None, object: None, uploads, notices: Vec::new() }
+    }
+
+    /// Takes the archive into staging, to its verified end.
+    async fn take_all(&mut self, arriving: &mut Receiver<Arrived>) -> Result<(Manifest, Summary)> {
+        let (mut manifest, mut summary) = (None, None);
+        while let Some(arrived) = self.transfer.or_cancelled(arriving.next()).await? {
+            match arrived {
+                Arrived::Verified(found) => summary = Some(*found),
+                Arrived::Event(Event::Manifest(found)) => manifest = Some(*found),
+                Arrived::Event(Event::Structure { schema, pre_data, post_data }) => {
+                    let manifest = manifest.as_ref().ok_or(Error::StageLost)?;
+                    self.begin_rows(blueprint(manifest, schema, pre_data, post_data)?).await?;
+                }
+                Arrived::Event(event) => self.take(event).await?,
+            }
+        }
+        while let Some(upload) = self.uploads.join_next().await {
+            joined(upload)??;
+        }
+        manifest.zip(summary).ok_or(Error::StageLost)
+    }
+
+    async fn begin_rows(&mut self, blueprint: Blueprint) -> Result<()> {
+        self.rows = Rows::Loading(self.app.database.load(blueprint).await?);
+        Ok(())
+    }
+
+    async fn take(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Manifest(_) | Event::Structure { .. } => {}
+            Event::Rows { table, bytes } => {
+                if let Rows::Loading(load) = &mut self.rows {
+                    load.write(&table, bytes).await?;
+                }
+            }
+            Event::Sequences(sequences) => {
+                if let Rows::Loading(load) = std::mem::replace(&mut self.rows, Rows::Done) {
+                    self.rows = Rows::Finishing(tokio::spawn(async move { load.finish(sequences).await }));
+                }
+            }
+            Event::Object(header) => self.begin_object(*header).await?,
+            Event::ObjectBytes(bytes) => {
+                if let Some(object) = &self.object
+                    && object.send(bytes).await.is_err()
+                {
+                    return Err(self.upload_failure().await);
+                }
+            }
+            Event::ObjectEnd => {
+                if let Some(object) = self.object.take() {
+                    object.end(Ok(())).await;
+                }
+                self.transfer.add_entry();
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin_object(&mut self, header: ObjectHeader) -> Result<()> {
+        let Some(objects) = &self.app.objects else {
+            let source = &self.app.name.source;
+            return Err(Error::Usage(format!("the archive holds objects, and source {source} has no place for any")));
+        };
+        let staged = match &self.staged {
+            Some(staged) => Arc::clone(staged),
+            None => Arc::clone(self.staged.insert(objects.stage().await?)),
+        };
+        if self.uploads.len() >= UPLOADS
+            && let Some(upload) = self.uploads.join_next().await
+        {
+            joined(upload)??;
+        }
+        let (pieces, body) = pipe(PIECES);
+        let key = ObjectKey::try_from(header.key)?;
+        let meta = ObjectMeta {
+            size: header.size,
+            modified: (header.modified > 0).then_some(header.modified),
+            content_type: header.content_type,
+            etag: header.etag,
+            headers: header.headers,
+            user: header.user,
+        };
+        self.uploads.spawn(async move { Ok(staged.put(&key, meta, object_body(body)).await?) });
+        self.object = Some(pieces);
+        Ok(())
+    }
+
+    /// Why an upload stopped taking bytes.
+    async fn upload_failure(&mut self) -> Error {
+        while let Some(upload) = self.uploads.join_next().await {
+            if let Err(error) = joined(upload).and_then(|uploaded| uploaded) {
+                return error;
+            }
+        }
+        Error::StageLost
+    }
+
+    /// Makes all of it visible: new objects first, then the rows by one step.
+    async fn land(&mut self, summary: &Summary) -> Result<()> {
+        let finishing = match std::mem::replace(&mut self.rows, Rows::Done) {
+            Rows::Finishing(finishing) => finishing,
+            _ => return Err(Error::StageLost),
+        };
+        let loaded = joined(finishing.await)??;
+        if let Err(error) = compare(summary, loaded.tables()) {
+            discard_rows(loaded).await;
+            return Err(error);
+        }
+        if let Some(staged) = &self.staged {
+            staged.commit().await?;
+        }
+        Ok(loaded.commit().await?)
+    }
+
+    /// Leaves nothing behind.
+    async fn discard(&mut self) {
+        self.object = None;
+        self.uploads.shutdown().await;
+        match std::mem::replace(&mut self.rows, Rows::Done) {
+            Rows::Finishing(finishing) => {
+                if let Ok(Ok(loaded)) = finishing.await {
+                    discard_rows(loaded).await;
+                }
+            }
+            // Dropping a load that has not finished removes what it made.
+            Rows::NotBegun | Rows::Loading(_) | Rows::Done => {}
+        }
+        if let Some(staged) = self.staged.take()
+            && let Err(error) = staged.discard().await
+        {
+            tracing::error!(transfer = %self.transfer, %error, "staged objects could not be removed");
+        }
+    }
+}
+
+/// Holds what was loaded against what the archive says, table by table.
+fn compare(summary: &Summary, loaded: &[TableSummary]) -> Result<()> {
+    if summary.tables.len() != loaded.len() {
+        return Err(Error::Mismatch("the database holds other tables than the archive".into()));
+    }
+    for (told, found) in summary.tables.iter().zip(loaded) {
+        let digest = found.digest.to_string();
+        if (&told.name, told.rows, told.bytes, &told.digest) != (&found.name, found.rows, found.bytes, &digest) {
+            return Err(Error::Mismatch(format!(
+                "table {:?} does not hold what the archive says: {} rows with digest {} were expected, and {} rows \
+                 with digest {digest} are there after loading; nothing was changed",
+                told.name, told.rows, told.digest, found.rows
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn discard_rows(loaded: Box<dyn Loaded>) {
+    if let Err(error) = loaded.discard().await {
+        tracing::error!(%error, "the staged database could not be removed");
+    }
+}
+
+fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T> {
+    result.map_err(|_| Error::StageLost)
+}
+
+/// What comes through the pipe, as a store takes it.
+fn object_body(pieces: Receiver<Bytes>) -> ObjectBody {
+    let body = unfold(Some(pieces), |pieces| async move {
+        let mut pieces = pieces?;
+        match pieces.next().await {
+            Ok(Some(piece)) => Some((Ok(piece), Some(pieces))),
+            Ok(None) => None,
+            Err(error) => Some((Err(broken_off(&error)), None)),
+        }
+    });
+    body.boxed()
+}
+
+fn broken_off(error: &Error) -> coffer_storage::Error {
+    let what = "the archive that an object comes from".to_owned();
+    coffer_storage::Error::Io { what, source: std::io::Error::other(error.to_string()) }
+}
+
+fn blueprint(manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Bytes) -> Result<Blueprint> {
+    let (kind, row_encoding) = match (manifest.engine.kind.as_str(), manifest.row_encoding) {
+        ("sqlite", RowEncoding::Jsonl) => (EngineKind::Sqlite, coffer_storage::RowEncoding::JsonLines),
+        (kind, _) => {
+            let why = format!("the archive holds a database of engine {kind:?}, and the target is a sqlite one");
+            return Err(Error::Usage(why));
+        }
+    };
+    let version = manifest.engine.version.clone();
+    let engine = Engine { kind, version };
+    Ok(Blueprint { engine, row_encoding, schema, pre_data, post_data, tables: Vec::new() })
+}

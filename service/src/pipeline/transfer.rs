@@ -1,0 +1,237 @@
+//! A transfer as its user sees it: how far it is, how it ended, and why.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::http::Problem;
+use crate::name::AppName;
+use crate::{Error, Result};
+
+/// How many transfers are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// Which way the data goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Out of an app.
+    Export,
+    /// Into an app.
+    Import,
+    /// Read and checked alone.
+    Verify,
+}
+
+/// One export, import or verification.
+pub struct Transfer {
+    id: String,
+    direction: Direction,
+    app: Option<AppName>,
+    started: jiff::Timestamp,
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    cancelled: AtomicBool,
+    cancel: Notify,
+    outcome: Mutex<Option<Ended>>,
+}
+
+struct Ended {
+    at: jiff::Timestamp,
+    problem: Option<Problem>,
+}
+
+/// What `GET /v1/transfers/{id}` tells.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TransferState {
+    /// The transfer's id, as in `Coffer-Transfer`.
+    pub id: String,
+    /// Which way the data goes.
+    pub kind: Direction,
+    /// The source of the app.
+    pub source: Option<String>,
+    /// The app.
+    pub app: Option<String>,
+    /// `running`, `done` or `failed`.
+    pub state: &'static str,
+    /// When it began, RFC 3339.
+    pub started: String,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// Bytes of the archive that have passed.
+    pub bytes: u64,
+    /// Entries and chunks that have passed.
+    pub entries: u64,
+    /// Why it failed.
+    pub error: Option<Problem>,
+}
+
+impl Transfer {
+    /// A transfer that begins now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the system gives no randomness for its id.
+    pub fn begin(direction: Direction, app: Option<AppName>) -> Result<Arc<Self>> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|error| Error::Io(io::Error::other(error)))?;
+        Ok(Arc::new(Self {
+            id: format!("tr_{:016x}", u64::from_be_bytes(id)),
+            direction,
+            app,
+            started: jiff::Timestamp::now(),
+            bytes: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            cancel: Notify::new(),
+            outcome: Mutex::new(None),
+        }))
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn started(&self) -> jiff::Timestamp {
+        self.started
+    }
+
+    /// Counts bytes of the archive.
+    pub fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts an entry.
+    pub fn add_entry(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes of the archive that have passed.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Entries and chunks that have passed.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Asks its stages to stop; they clean up behind themselves.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.cancel.notify_waiters();
+    }
+
+    /// Runs a step that ends at once where the transfer is cancelled.
+    ///
+    /// # Errors
+    /// Those of the step; [`Error::Interrupted`] after [`Transfer::cancel`].
+    pub async fn or_cancelled<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        let cancelled = self.cancel.notified();
+        self.check()?;
+        tokio::select! {
+            done = step => done,
+            () = cancelled => Err(Error::Interrupted),
+        }
+    }
+
+    /// Stops a stage that goes on after a cancel.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after [`Transfer::cancel`].
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Notes and logs how it ended; the first word counts.
+    pub fn end(&self, error: Option<&Error>) {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if outcome.is_some() {
+            return;
+        }
+        match error {
+            None => tracing::info!(transfer = %self, bytes = self.bytes(), entries = self.entries(), "transfer done"),
+            Some(error) => tracing::warn!(transfer = %self, bytes = self.bytes(), %error, "transfer failed"),
+        }
+        *outcome = Some(Ended { at: jiff::Timestamp::now(), problem: error.map(Problem::from) });
+    }
+
+    /// What its user is told.
+    #[must_use]
+    pub fn state(&self) -> TransferState {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = match &*outcome {
+            None => "running",
+            Some(Ended { problem: None, .. }) => "done",
+            Some(_) => "failed",
+        };
+        TransferState {
+            id: self.id.clone(),
+            kind: self.direction,
+            source: self.app.as_ref().map(|app| app.source.to_string()),
+            app: self.app.as_ref().map(|app| app.app.to_string()),
+            state,
+            started: self.started.to_string(),
+            finished: outcome.as_ref().map(|ended| ended.at.to_string()),
+            bytes: self.bytes(),
+            entries: self.entries(),
+            error: outcome.as_ref().and_then(|ended| ended.problem.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id)?;
+        self.app.as_ref().map_or(Ok(()), |app| write!(f, " ({app})"))
+    }
+}
+
+/// The transfers of this process, the last thousand of them.
+#[derive(Default)]
+pub struct Transfers {
+    known: Mutex<VecDeque<Arc<Transfer>>>,
+}
+
+impl Transfers {
+    /// Remembers a transfer.
+    pub fn add(&self, transfer: &Arc<Transfer>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.push_back(Arc::clone(transfer));
+        if known.len() > REMEMBERED {
+            known.pop_front();
+        }
+    }
+
+    /// The transfer of this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<Transfer>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|transfer| transfer.id == id).cloned()
+    }
+}
+
+/// Counts what is read for a transfer, and ends with an error once that is cancelled.
+pub(super) struct Counted<R> {
+    pub(super) input: R,
+    pub(super) transfer: Arc<Transfer>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.transfer.check()?;
+        let count = self.input.read(space)?;
+        self.transfer.add_bytes(count as u64);
+        Ok(count)
+    }
+}

@@ -1,0 +1,56 @@
+//! A bar on standard error for whoever watches a long command.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::is_watched;
+use crate::pipeline::Transfer;
+use crate::{Error, Result};
+
+const REDRAW: Duration = Duration::from_millis(200);
+const UNKNOWN_LENGTH: &str = "{spinner} {elapsed_precise}  {binary_bytes}  {binary_bytes_per_sec}  {msg}";
+const KNOWN_LENGTH: &str =
+    "{elapsed_precise} [{bar:30}] {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}";
+
+/// Runs a command's work: shows how far its transfer is, and stops it at Ctrl-C. The work cleans up before this returns.
+///
+/// # Errors
+/// Those of the work; [`Error::Interrupted`] where Ctrl-C stopped it.
+pub(crate) async fn watched<T>(
+    transfer: &Arc<Transfer>,
+    total_bytes: Option<u64>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let bar = if is_watched() { bar(total_bytes) } else { ProgressBar::hidden() };
+    let mut ticks = tokio::time::interval(REDRAW);
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                bar.finish_and_clear();
+                transfer.end(done.as_ref().err());
+                return done;
+            }
+            _ = ticks.tick() => {
+                bar.set_position(transfer.bytes());
+                bar.set_message(format!("{} entries", transfer.entries()));
+            }
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.map_err(Error::Io)?;
+                transfer.cancel();
+            }
+        }
+    }
+}
+
+fn bar(total_bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total_bytes {
+        Some(total) => (ProgressBar::new(total), KNOWN_LENGTH),
+        None => (ProgressBar::new_spinner(), UNKNOWN_LENGTH),
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
