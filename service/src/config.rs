@@ -8,8 +8,8 @@ mod units;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use keys::{KeyFiles, Keys, read_identities, read_secret, write_secret};
 pub(crate) use file::environment;
+pub use keys::{KeyFiles, Keys, read_identities, read_secret, write_secret};
 pub use source::{Pattern, Source};
 pub use units::ByteSize;
 
@@ -108,12 +108,17 @@ impl Config {
         Ok(Self {
             file: path.map(Path::to_owned),
             listen: setting("COFFER_SERVER_LISTEN", server.listen).unwrap_or_else(|| "127.0.0.1:8484".into()),
-            memory: setting("COFFER_SERVER_MEMORY", server.memory).map_or(Ok(ByteSize::DEFAULT_BUDGET), |s| s.parse())?,
+            memory: setting("COFFER_SERVER_MEMORY", server.memory)
+                .map_or(Ok(ByteSize::DEFAULT_BUDGET), |s| s.parse())?,
             idle_timeout: idle.map_or(Ok(units::IDLE_TIMEOUT), |text| units::parse_duration(&text))?,
-            token_file: in_base(setting("COFFER_SERVER_TOKEN_FILE", server.token_file).unwrap_or_else(|| "token".into())),
+            token_file: in_base(
+                setting("COFFER_SERVER_TOKEN_FILE", server.token_file).unwrap_or_else(|| "token".into()),
+            ),
             keys: KeyFiles {
                 recipients: keys::parse_recipients(&keys.recipients)?,
-                identity_file: setting("COFFER_KEYS_IDENTITY_FILE", keys.identity_file).or(identity_default).map(in_base),
+                identity_file: setting("COFFER_KEYS_IDENTITY_FILE", keys.identity_file)
+                    .or(identity_default)
+                    .map(in_base),
                 require_encryption: keys.require_encryption,
             },
             sources,

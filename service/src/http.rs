@@ -96,7 +96,8 @@ impl Service {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(|| async { "ok\n" }))
             .route("/openapi.json", get(|| async { Json(openapi::document()) }));
-        let nothing = || async { Error::NotFound("there is no such path; GET /openapi.json lists those there are".into()) };
+        let nothing =
+            || async { Error::NotFound("there is no such path; GET /openapi.json lists those there are".into()) };
         open.merge(checked).fallback(nothing).with_state(self)
     }
 

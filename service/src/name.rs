@@ -37,7 +37,9 @@ impl FromStr for Name {
             [] => refuse("it is empty"),
             bytes if bytes.len() > MAX_BYTES => refuse("it is over 63 bytes long"),
             [start, ..] if !first(*start) => refuse("it must begin with a letter, a digit or _"),
-            bytes if !bytes.iter().copied().all(rest) => refuse("only letters, digits, `_`, `.` and `-` may stand in it"),
+            bytes if !bytes.iter().copied().all(rest) => {
+                refuse("only letters, digits, `_`, `.` and `-` may stand in it")
+            }
             _ if text.contains("..") => refuse("`..` may not stand in it"),
             _ if text.starts_with(RESERVED) => refuse("names that begin with coffer_ are reserved"),
             _ => Ok(Self(text.to_owned())),

@@ -31,7 +31,8 @@ struct SourceInForce {
 /// Prints what is in force. Secrets are in files, of which the names are told and never the content.
 pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
     let keys = config.keys.load()?;
-    let texts = |recipients: &[coffer_crypto::Recipient]| recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let texts =
+        |recipients: &[coffer_crypto::Recipient]| recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     let in_force = InForce {
         file: config.file.as_ref().map(|file| file.display().to_string()),
         listen: config.listen.clone(),
@@ -41,12 +42,16 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
         recipients: texts(&keys.recipients),
         identity_file: config.keys.identity_file.as_ref().map(|file| file.display().to_string()),
         require_encryption: config.keys.require_encryption,
-        sources: config.sources.iter().map(|source| SourceInForce {
-            name: source.name.to_string(),
-            database: format!("sqlite:{}", source.database.as_str()),
-            objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
-            recipients: texts(&source.recipients),
-        }).collect(),
+        sources: config
+            .sources
+            .iter()
+            .map(|source| SourceInForce {
+                name: source.name.to_string(),
+                database: format!("sqlite:{}", source.database.as_str()),
+                objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
+                recipients: texts(&source.recipients),
+            })
+            .collect(),
         warnings: warnings(config, &keys),
     };
     let text = toml::to_string(&in_force).unwrap_or_default();

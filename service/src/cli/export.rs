@@ -68,7 +68,8 @@ impl Export {
         let seconds = begun.elapsed().as_secs_f64();
         let (bytes, entries) = (transfer.bytes(), transfer.entries());
         let (name, size) = (&self.app, ByteSize::new(bytes));
-        let text = format!("{name}: {size}, {entries} entries, {seconds:.1} s, {:.0} MiB/s", size.mebibytes() / seconds);
+        let text =
+            format!("{name}: {size}, {entries} entries, {seconds:.1} s, {:.0} MiB/s", size.mebibytes() / seconds);
         let app = self.app.to_string();
         if to_stdout {
             report.note(&text);

@@ -32,7 +32,10 @@ impl Keygen {
         match &self.output {
             Some(file) => {
                 write_secret(file, &format!("{text}\n"))?;
-                let told = format!("{recipient}\nThe identity is in {}: keep a copy where this machine's loss does not reach.", file.display());
+                let told = format!(
+                    "{recipient}\nThe identity is in {}: keep a copy where this machine's loss does not reach.",
+                    file.display()
+                );
                 report.summary(&told, &Made { recipient, identity_file: self.output.clone() });
             }
             None if report.is_json() => {

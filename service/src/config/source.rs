@@ -43,7 +43,8 @@ impl Source {
             Some(path) if !path.is_empty() => Ok(Pattern::new(base, path)),
             _ => {
                 let url = url.split_once(':').map_or("…", |(scheme, _)| scheme);
-                let why = format!("[[source]] {name:?}: {key} = \"{url}:…\" is not known; this version takes {scheme}PATH");
+                let why =
+                    format!("[[source]] {name:?}: {key} = \"{url}:…\" is not known; this version takes {scheme}PATH");
                 Err(Error::Usage(why))
             }
         };
@@ -116,7 +117,8 @@ impl Pattern {
         let mut found = BTreeSet::new();
         for component in Path::new(&self.path).components() {
             let text = component.as_os_str().to_string_lossy();
-            let Some((before, after)) = text.split_once(PLACE).filter(|_| matches!(component, Component::Normal(_))) else {
+            let Some((before, after)) = text.split_once(PLACE).filter(|_| matches!(component, Component::Normal(_)))
+            else {
                 folder.push(component);
                 continue;
             };

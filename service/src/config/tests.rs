@@ -10,7 +10,8 @@ fn load(text: &str) -> (tempfile::TempDir, Result<Config>) {
     (folder, config)
 }
 
-const SOURCE: &str = "[[source]]\nname = \"notes\"\ndatabase = \"sqlite:data/{app}.db\"\nobjects = \"file:data/{app}/files\"\n";
+const SOURCE: &str =
+    "[[source]]\nname = \"notes\"\ndatabase = \"sqlite:data/{app}.db\"\nobjects = \"file:data/{app}/files\"\n";
 
 #[test]
 fn paths_are_relative_to_the_file_and_apps_are_found_by_listing() {

@@ -41,8 +41,8 @@ fn make_rows(path: &Path, rows: u64, random: &mut Random) -> rusqlite::Result<()
     for author in 0..100 {
         transaction.execute("INSERT INTO author (name) VALUES (?)", [format!("author {author}")])?;
     }
-    let mut insert = transaction
-        .prepare("INSERT INTO note (author, created, title, body, score, tag) VALUES (?, ?, ?, ?, ?, ?)")?;
+    let mut insert =
+        transaction.prepare("INSERT INTO note (author, created, title, body, score, tag) VALUES (?, ?, ?, ?, ?, ?)")?;
     for row in 0..rows {
         let created = format!("2026-{:02}-{:02}T{:02}:00:00Z", row % 12 + 1, row % 28 + 1, row % 24);
         let (title, body) = (random.text(3), random.text(14));
@@ -89,7 +89,10 @@ impl Random {
     }
 
     fn bytes(&mut self, length: u64) -> Vec<u8> {
-        (0..length.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).take(usize::try_from(length).unwrap_or(0)).collect()
+        (0..length.div_ceil(8))
+            .flat_map(|_| self.next().to_le_bytes())
+            .take(usize::try_from(length).unwrap_or(0))
+            .collect()
     }
 
     fn text(&mut self, words: u64) -> String {

@@ -30,7 +30,7 @@ impl From<AppName> for AppState {
 }
 
 /// The apps of all sources, by name.
-#[utoipa::path(get, path = "/v1/apps", responses((status = 200, body = Apps), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/apps", tag = "apps", responses((status = 200, body = Apps), (status = 401, body = Problem)))]
 pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
     let listed = tokio::task::spawn_blocking(move || -> Result<Vec<AppState>> {
         let mut apps = Vec::new();
@@ -45,7 +45,7 @@ pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
 }
 
 /// One app.
-#[utoipa::path(get, path = "/v1/apps/{source}/{app}",
+#[utoipa::path(get, path = "/v1/apps/{source}/{app}", tag = "apps",
     params(("source" = String, Path), ("app" = String, Path)),
     responses((status = 200, body = AppState), (status = 404, body = Problem)))]
 pub(super) async fn one(

@@ -54,7 +54,8 @@ fn digest(token: &str) -> [u8; 32] {
 /// Lets a request through that bears the token.
 pub(super) async fn require_token(State(service): State<Service>, request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token =
+        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
         Some((_, token)) if service.inner.token.is(token.trim()) => next.run(request).await,
         _ => {

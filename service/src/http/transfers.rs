@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes, BodyDataStream};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use super::{Problem, Service};
 use crate::name::AppName;
 use crate::pipeline::{
-    ArchiveInput, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState, import as run_import, pipe,
+    ArchiveInput, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState,
+    import as run_import, pipe,
 };
 use crate::{Error, Result};
 
@@ -44,7 +45,7 @@ pub(super) struct ExportRequest {
 }
 
 /// The archive, as it is made. It has no `Content-Length`; where the export fails half-way, the connection is broken off.
-#[utoipa::path(post, path = "/v1/apps/{source}/{app}/export",
+#[utoipa::path(post, path = "/v1/apps/{source}/{app}/export", tag = "transfers",
     params(("source" = String, Path), ("app" = String, Path)),
     request_body = Option<ExportRequest>,
     responses(
@@ -82,19 +83,34 @@ async fn start_export(service: &Service, name: &AppName, transfer: &Arc<Transfer
     Ok((headers, Body::from_stream(body_stream(archive, Arc::clone(transfer)))).into_response())
 }
 
+/// An archive on its way to a client. Dropping it before its end means that the client has left.
+struct Outgoing {
+    archive: Receiver<Bytes>,
+    transfer: Arc<Transfer>,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.transfer.end(Some(&Error::Left("the client went away before the end of the archive")));
+    }
+}
+
 /// The archive as a body: an error in it breaks the connection off.
 fn body_stream(archive: Receiver<Bytes>, transfer: Arc<Transfer>) -> impl futures::Stream<Item = Result<Bytes>> + Send {
-    unfold(Some(archive), move |archive| {
-        let transfer = Arc::clone(&transfer);
-        async move {
-            let mut archive = archive?;
-            match archive.next().await {
-                Ok(Some(piece)) => {
-                    transfer.add_bytes(piece.len() as u64);
-                    Some((Ok(piece), Some(archive)))
-                }
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
+    unfold(Some(Outgoing { archive, transfer }), |outgoing| async move {
+        let mut outgoing = outgoing?;
+        match outgoing.archive.next().await {
+            Ok(Some(piece)) => {
+                outgoing.transfer.add_bytes(piece.len() as u64);
+                Some((Ok(piece), Some(outgoing)))
+            }
+            Ok(None) => {
+                outgoing.transfer.end(None);
+                None
+            }
+            Err(error) => {
+                outgoing.transfer.end(Some(&error));
+                Some((Err(error), None))
             }
         }
     })
@@ -109,7 +125,8 @@ fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
     if let Some(other) = compression.filter(|compression| compression != "gzip") {
         return Err(Error::Usage(format!("compression {other:?} is not known: this version writes \"gzip\"")));
     }
-    let ways = usize::from(!recipients.is_empty()) + usize::from(passphrase.is_some()) + usize::from(encryption.is_some());
+    let ways =
+        usize::from(!recipients.is_empty()) + usize::from(passphrase.is_some()) + usize::from(encryption.is_some());
     if ways > 1 {
         return Err(Error::Usage("give one of recipients, passphrase and encryption".into()));
     }
@@ -122,7 +139,9 @@ fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
             Err(Error::Forbidden("the configuration says require_encryption: an archive can't be written plain".into()))
         }
         (None, Some("none")) => Ok(Sealing::Plain),
-        (None, Some(other)) => Err(Error::Usage(format!("encryption {other:?} is not known: \"none\" is, or leave it out"))),
+        (None, Some(other)) => {
+            Err(Error::Usage(format!("encryption {other:?} is not known: \"none\" is, or leave it out")))
+        }
         (None, None) if recipients.is_empty() => Sealing::default_for(service.source(name)?, &service.inner.keys),
         (None, None) => {
             let parsed = recipients.iter().map(|text| Ok(text.parse::<Recipient>()?)).collect::<Result<Vec<_>>>()?;
@@ -166,7 +185,7 @@ struct ObjectsAnswer {
 }
 
 /// The archive as the body, into an app that is new or empty. Answers once all of it stands; after an error nothing does.
-#[utoipa::path(post, path = "/v1/apps/{source}/{app}/import",
+#[utoipa::path(post, path = "/v1/apps/{source}/{app}/import", tag = "transfers",
     params(
         ("source" = String, Path), ("app" = String, Path),
         ("coffer-passphrase" = Option<String>, Header, description = "opens an archive that is sealed with one")
@@ -183,7 +202,8 @@ pub(super) async fn import(
     body: Body,
 ) -> Response {
     if let Err(rejection) = query {
-        return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text())).into_response();
+        return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text()))
+            .into_response();
     }
     let transfer = match begin(&service, Direction::Import, &source, &app) {
         Ok(transfer) => transfer,
@@ -261,11 +281,12 @@ fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
 }
 
 /// How a transfer went: while it runs, and after it.
-#[utoipa::path(get, path = "/v1/transfers/{id}", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/transfers/{id}", tag = "transfers", params(("id" = String, Path)),
     responses((status = 200, body = TransferState), (status = 404, body = Problem)))]
 pub(super) async fn one(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<TransferState>> {
     let found = service.inner.transfers.find(&id);
-    let none = || Error::NotFound(format!("there is no transfer {id:?}; the last thousand since the start are remembered"));
+    let none =
+        || Error::NotFound(format!("there is no transfer {id:?}; the last thousand since the start are remembered"));
     Ok(Json(found.ok_or_else(none)?.state()))
 }
 

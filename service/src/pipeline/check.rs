@@ -21,12 +21,7 @@ pub struct Contents {
 ///
 /// # Errors
 /// [`Error::Crypto`] and [`Error::Archive`] for an archive that is damaged or can't be opened.
-pub async fn check(
-    input: ArchiveInput,
-    unlock: Unlock,
-    budget: &Budget,
-    transfer: &Arc<Transfer>,
-) -> Result<Contents> {
+pub async fn check(input: ArchiveInput, unlock: Unlock, budget: &Budget, transfer: &Arc<Transfer>) -> Result<Contents> {
     let mut arriving = read_archive(input, unlock, budget, transfer).await;
     let (mut manifest, mut summary) = (None, None);
     while let Some(arrived) = transfer.or_cancelled(arriving.next()).await? {

@@ -50,7 +50,8 @@ impl Export {
     }
 
     /// Begins, and gives the archive as it is made. Its end is explicit: [`Receiver::next`] gives `None` only where the
-    /// archive is whole. Dropping the receiver stops the work; a receiver that takes nothing for `idle` ends it.
+    /// archive is whole, and whoever takes it then ends the transfer; a failure is noted by itself. Dropping the receiver
+    /// stops the work; a receiver that takes nothing for `idle` ends it.
     #[must_use]
     pub fn start(self, idle: Duration) -> Receiver<Bytes> {
         let Self { app, dump, front, sealing, budget, reserve, transfer } = self;
@@ -72,7 +73,7 @@ impl Export {
             let working = Arc::clone(&transfer);
             let stage = tokio::task::spawn_blocking(move || {
                 let written = write_archive(front, items, &sealing, &mut out, &working, turn);
-                out.end(written.map(|_| ()), |how| working.end(how.err()));
+                out.end(written.map(|_| ()), |error| working.end(Some(error)));
                 drop(reserve);
             });
             // A stage that panicked has dropped its pipe, which reads as a failure.

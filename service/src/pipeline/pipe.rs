@@ -125,10 +125,12 @@ impl PipeWriter {
     }
 
     /// Ends the pipe: with success, after what is left to send, or with the error that ended the stage. `tell` hears
-    /// how it ended before the receiver does.
-    pub fn end(mut self, how: Result<()>, tell: impl FnOnce(Result<(), &Error>)) {
+    /// of an error before the receiver does.
+    pub fn end(mut self, how: Result<()>, tell: impl FnOnce(&Error)) {
         let how = how.and_then(|()| self.send_piece());
-        tell(how.as_ref().copied());
+        if let Err(error) = &how {
+            tell(error);
+        }
         // A receiver that has stalled or left is not waited for once more.
         let worth_telling = !matches!(how, Err(Error::Stalled(_) | Error::Left(_)));
         if worth_telling {
