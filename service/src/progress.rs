@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::is_watched;
 use crate::pipeline::Transfer;
@@ -15,10 +16,11 @@ const UNKNOWN_LENGTH: &str = "{spinner} {elapsed_precise}  {binary_bytes}  {bina
 const KNOWN_LENGTH: &str =
     "{elapsed_precise} [{bar:30}] {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left  {msg}";
 
-/// Runs a command's work: shows how far its transfer is, and stops it at Ctrl-C. The work cleans up before this returns.
+/// Runs a command's work: shows how far its transfer is, and stops it at Ctrl-C or SIGTERM. The work cleans up before this
+/// returns.
 ///
 /// # Errors
-/// Those of the work; [`Error::Interrupted`] where Ctrl-C stopped it.
+/// Those of the work; [`Error::Interrupted`] where a signal stopped it.
 pub(crate) async fn watched<T>(
     transfer: &Arc<Transfer>,
     total_bytes: Option<u64>,
@@ -26,6 +28,8 @@ pub(crate) async fn watched<T>(
 ) -> Result<T> {
     let bar = if is_watched() { bar(total_bytes) } else { ProgressBar::hidden() };
     let mut ticks = tokio::time::interval(REDRAW);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Io)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Io)?;
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
@@ -38,10 +42,8 @@ pub(crate) async fn watched<T>(
                 bar.set_position(transfer.bytes());
                 bar.set_message(format!("{} entries", transfer.entries()));
             }
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(Error::Io)?;
-                transfer.cancel();
-            }
+            _ = interrupt.recv() => transfer.cancel(),
+            _ = terminate.recv() => transfer.cancel(),
         }
     }
 }

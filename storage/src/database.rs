@@ -146,6 +146,9 @@ pub trait Load: Send {
 
     /// Ends the rows, and builds and checks the rest.
     async fn finish(self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>>;
+
+    /// Takes it away: nothing is left when this returns.
+    async fn discard(self: Box<Self>) -> Result<()>;
 }
 
 /// An import that only waits to be made visible. Dropping it discards it.

@@ -19,7 +19,7 @@ pub enum Error {
         what: String,
     },
     /// An import was to go where something is.
-    #[error("{what} is not empty; import into a new or empty one, or replace it")]
+    #[error("{what} is not empty; import into a new or empty one")]
     NotEmpty {
         /// The database's file or the store's folder.
         what: String,
@@ -107,7 +107,9 @@ impl Error {
         move |source| match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { what },
             Some(ErrorCode::DiskFull) => Self::NoSpace { what },
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt { what, why: source.to_string() },
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Corrupt { what, why: source.to_string() }
+            }
             _ => Self::Sqlite { what, source },
         }
     }

@@ -49,7 +49,8 @@ pub(crate) struct MadeFolders(Vec<PathBuf>);
 impl MadeFolders {
     /// Makes the folders above `target` that are missing.
     pub(crate) fn above(target: &Path) -> Result<Self> {
-        let missing: Vec<_> = target.ancestors().skip(1).take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
+        let missing: Vec<_> =
+            target.ancestors().skip(1).take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
         let mut made = Self::default();
         for folder in missing.into_iter().rev() {
             match fs::create_dir(&folder) {

@@ -57,59 +57,59 @@ pub(super) async fn export(
     Path((source, app)): Path<(String, String)>,
     body: Bytes,
 ) -> Response {
-    let transfer = match begin(&service, Direction::Export, &source, &app) {
-        Ok(transfer) => transfer,
+    let begun = match begin(&service, Direction::Export, &source, &app) {
+        Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
-    let answer = match start_export(&service, &transfer.name, &transfer.transfer, &body).await {
-        Ok(answer) => answer,
+    let watched = Watched(Arc::clone(&begun.transfer));
+    let answer = match start_export(&service, &begun, &body).await {
+        Ok((archive, headers)) => (headers, Body::from_stream(body_stream(archive, watched))).into_response(),
         Err(error) => {
-            transfer.transfer.end(Some(&error));
+            begun.transfer.end(Some(&error));
             error.into_response()
         }
     };
-    transfer.mark(answer)
+    begun.mark(answer)
 }
 
-async fn start_export(service: &Service, name: &AppName, transfer: &Arc<Transfer>, body: &[u8]) -> Result<Response> {
+type ExportHeaders = [(header::HeaderName, String); 2];
+
+async fn start_export(service: &Service, begun: &Begun, body: &[u8]) -> Result<(Receiver<Bytes>, ExportHeaders)> {
+    let Begun { name, transfer } = begun;
     let app = service.app(name)?;
     let sealing = sealing(service, name, body)?;
     let media_type = sealing.media_type();
     let export = Export::prepare(app, sealing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
-    let archive = export.start(service.inner.config.idle_timeout);
     let extension = if media_type == "application/gzip" { "tar.gz" } else { "coffer" };
     let file = format!("attachment; filename=\"{}.{extension}\"", name.app);
     let headers = [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, file)];
-    Ok((headers, Body::from_stream(body_stream(archive, Arc::clone(transfer)))).into_response())
+    Ok((export.start(service.inner.config.idle_timeout), headers))
 }
 
-/// An archive on its way to a client. Dropping it before its end means that the client has left.
-struct Outgoing {
-    archive: Receiver<Bytes>,
-    transfer: Arc<Transfer>,
-}
+/// An export as long as its client is there: dropped before its end, it means that the client has left.
+struct Watched(Arc<Transfer>);
 
-impl Drop for Outgoing {
+impl Drop for Watched {
     fn drop(&mut self) {
-        self.transfer.end(Some(&Error::Left("the client went away before the end of the archive")));
+        self.0.end(Some(&Error::Left("the client went away before the end of the archive")));
     }
 }
 
 /// The archive as a body: an error in it breaks the connection off.
-fn body_stream(archive: Receiver<Bytes>, transfer: Arc<Transfer>) -> impl futures::Stream<Item = Result<Bytes>> + Send {
-    unfold(Some(Outgoing { archive, transfer }), |outgoing| async move {
-        let mut outgoing = outgoing?;
-        match outgoing.archive.next().await {
+fn body_stream(archive: Receiver<Bytes>, watched: Watched) -> impl futures::Stream<Item = Result<Bytes>> + Send {
+    unfold(Some((archive, watched)), |outgoing| async move {
+        let (mut archive, watched) = outgoing?;
+        match archive.next().await {
             Ok(Some(piece)) => {
-                outgoing.transfer.add_bytes(piece.len() as u64);
-                Some((Ok(piece), Some(outgoing)))
+                watched.0.add_bytes(piece.len() as u64);
+                Some((Ok(piece), Some((archive, watched))))
             }
             Ok(None) => {
-                outgoing.transfer.end(None);
+                watched.0.end(None);
                 None
             }
             Err(error) => {
-                outgoing.transfer.end(Some(&error));
+                watched.0.end(Some(&error));
                 Some((Err(error), None))
             }
         }
@@ -205,23 +205,23 @@ pub(super) async fn import(
         return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text()))
             .into_response();
     }
-    let transfer = match begin(&service, Direction::Import, &source, &app) {
-        Ok(transfer) => transfer,
+    let begun = match begin(&service, Direction::Import, &source, &app) {
+        Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
     // A task of its own: a client that leaves ends the body, and the import cleans up behind itself.
-    let (name, running) = (transfer.name.clone(), Arc::clone(&transfer.transfer));
+    let (name, running) = (begun.name.clone(), Arc::clone(&begun.transfer));
     let task = tokio::spawn(async move {
         let imported = receive(&service, &name, &running, &headers, body.into_data_stream()).await;
         running.end(imported.as_ref().err());
         imported
     });
     let answer = match task.await {
-        Ok(Ok(imported)) => Json(import_answer(transfer.transfer.id(), imported)).into_response(),
+        Ok(Ok(imported)) => Json(import_answer(begun.transfer.id(), imported)).into_response(),
         Ok(Err(error)) => error.into_response(),
         Err(_) => Error::StageLost.into_response(),
     };
-    transfer.mark(answer)
+    begun.mark(answer)
 }
 
 async fn receive(

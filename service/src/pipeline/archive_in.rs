@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Events between the reading of an archive and whoever takes them.
 const EVENTS: usize = 8;
 /// What the stage holds by construction: a member packed and plain, a segment, what has arrived.
-const RESERVE_BYTES: u64 = 4 << 20;
+pub(super) const READING_BYTES: u64 = 4 << 20;
 const MAGIC_BYTES: u64 = 8;
 
 /// Where an archive comes from.
@@ -57,14 +57,14 @@ pub(super) enum Arrived {
     Verified(Box<Summary>),
 }
 
-/// Begins to read an archive, in a thread of its own. Dropping the receiver stops it.
-pub(super) async fn read_archive(
+/// Begins to read an archive, in a thread of its own. Dropping the receiver stops it. The caller has reserved
+/// [`READING_BYTES`] for it.
+pub(super) fn read_archive(
     input: ArchiveInput,
     unlock: Unlock,
     budget: &Budget,
     transfer: &Arc<Transfer>,
 ) -> Receiver<Arrived> {
-    let reserve = budget.reserve(RESERVE_BYTES).await;
     let (sender, receiver) = pipe(EVENTS);
     let stage = Stage { sender, budget: budget.clone(), runtime: Handle::current() };
     let counted = Counted { input: input.input, transfer: Arc::clone(transfer) };
@@ -72,7 +72,6 @@ pub(super) async fn read_archive(
     tokio::task::spawn_blocking(move || {
         let read = stage.run(counted, &unlock, &name);
         stage.sender.blocking_end(read);
-        drop(reserve);
     });
     receiver
 }

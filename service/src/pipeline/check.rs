@@ -5,7 +5,7 @@ use std::sync::Arc;
 use coffer_archive::{Event, Manifest, Summary};
 use coffer_crypto::Unlock;
 
-use super::archive_in::{Arrived, read_archive};
+use super::archive_in::{Arrived, READING_BYTES, read_archive};
 use super::{ArchiveInput, Budget, Transfer};
 use crate::{Error, Result};
 
@@ -22,7 +22,8 @@ pub struct Contents {
 /// # Errors
 /// [`Error::Crypto`] and [`Error::Archive`] for an archive that is damaged or can't be opened.
 pub async fn check(input: ArchiveInput, unlock: Unlock, budget: &Budget, transfer: &Arc<Transfer>) -> Result<Contents> {
-    let mut arriving = read_archive(input, unlock, budget, transfer).await;
+    let _reserve = budget.reserve(READING_BYTES).await;
+    let mut arriving = read_archive(input, unlock, budget, transfer);
     let (mut manifest, mut summary) = (None, None);
     while let Some(arrived) = transfer.or_cancelled(arriving.next()).await? {
         match arrived {

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream::unfold;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::archive_in::{Arrived, read_archive};
+use super::archive_in::{Arrived, READING_BYTES, read_archive};
 use super::pipe::{Receiver, Sender, pipe};
 use super::{App, ArchiveInput, Budget, Transfer};
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ const UPLOADS: usize = 4;
 /// Pieces of an object on their way to its store.
 const PIECES: usize = 2;
 /// What an import's stages hold by construction beside the reading of the archive: the database's cache, a row.
-const RESERVE_BYTES: u64 = 4 << 20;
+const LOADING_BYTES: u64 = 4 << 20;
 
 /// What an import brought.
 #[derive(Debug)]
@@ -48,8 +48,9 @@ pub async fn import(
     transfer: &Arc<Transfer>,
 ) -> Result<Imported> {
     app.must_be_empty().await?;
-    let _reserve = budget.reserve(RESERVE_BYTES).await;
-    let mut arriving = read_archive(input, unlock, budget, transfer).await;
+    // Both at once: who held one and waited for the other could wait for ever.
+    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES).await;
+    let mut arriving = read_archive(input, unlock, budget, transfer);
     let mut target = Target::new(app, transfer);
     let taken = target.take_all(&mut arriving).await;
     let landed = match taken {
@@ -194,7 +195,7 @@ impl<'a> Target<'a> {
         };
         let loaded = joined(finishing.await)??;
         if let Err(error) = compare(summary, loaded.tables()) {
-            discard_rows(loaded).await;
+            tell(self.transfer, loaded.discard().await);
             return Err(error);
         }
         if let Some(staged) = &self.staged {
@@ -203,24 +204,29 @@ impl<'a> Target<'a> {
         Ok(loaded.commit().await?)
     }
 
-    /// Leaves nothing behind.
+    /// Leaves nothing behind: objects first, as they lie in folders that were made for the rows.
     async fn discard(&mut self) {
         self.object = None;
         self.uploads.shutdown().await;
+        if let Some(staged) = self.staged.take() {
+            tell(self.transfer, staged.discard().await);
+        }
         match std::mem::replace(&mut self.rows, Rows::Done) {
+            Rows::Loading(load) => tell(self.transfer, load.discard().await),
             Rows::Finishing(finishing) => {
                 if let Ok(Ok(loaded)) = finishing.await {
-                    discard_rows(loaded).await;
+                    tell(self.transfer, loaded.discard().await);
                 }
             }
-            // Dropping a load that has not finished removes what it made.
-            Rows::NotBegun | Rows::Loading(_) | Rows::Done => {}
+            Rows::NotBegun | Rows::Done => {}
         }
-        if let Some(staged) = self.staged.take()
-            && let Err(error) = staged.discard().await
-        {
-            tracing::error!(transfer = %self.transfer, %error, "staged objects could not be removed");
-        }
+    }
+}
+
+/// A failure to clean up behind a failure: there is nobody else to tell.
+fn tell(transfer: &Transfer, discarded: coffer_storage::Result<()>) {
+    if let Err(error) = discarded {
+        tracing::error!(%transfer, %error, "what an import had staged could not be removed");
     }
 }
 
@@ -240,12 +246,6 @@ fn compare(summary: &Summary, loaded: &[TableSummary]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn discard_rows(loaded: Box<dyn Loaded>) {
-    if let Err(error) = loaded.discard().await {
-        tracing::error!(%error, "the staged database could not be removed");
-    }
 }
 
 fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T> {

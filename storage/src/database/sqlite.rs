@@ -26,6 +26,7 @@ mod staging;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod utf16;
 
 /// An app's database in a file.
 ///
@@ -81,7 +82,9 @@ fn check_target(path: &Path) -> Result<Occupancy> {
             for suffix in ["-wal", "-journal"] {
                 let log = connection::with_suffix(path, suffix);
                 if log.exists() {
-                    return Err(Error::NotEmpty { what: format!("{}, left over without its database,", log.display()) });
+                    return Err(Error::NotEmpty {
+                        what: format!("{}, left over without its database,", log.display()),
+                    });
                 }
             }
         }
@@ -90,6 +93,9 @@ fn check_target(path: &Path) -> Result<Occupancy> {
 }
 
 /// Runs what blocks off the async threads.
-async fn blocking<T: Send + 'static>(what: &'static str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Stopped { what }))
 }

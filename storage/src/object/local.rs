@@ -77,6 +77,9 @@ impl ObjectStore for LocalFolder {
 }
 
 /// Runs what blocks off the async threads.
-async fn blocking<T: Send + 'static>(what: &'static str, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Stopped { what }))
 }

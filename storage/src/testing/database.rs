@@ -1,5 +1,10 @@
 //! What every database must do.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a suite fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::future_not_send,
+    reason = "a suite fails by panicking, and stays on its test's thread"
+)]
 
 use std::{collections::BTreeMap, future::Future};
 
@@ -75,6 +80,12 @@ async fn dropped<D: Database>(fresh: &impl Fn() -> D, collected: &Collected, tra
         }
         drop(load);
         expect_traces(traces, &before, "a dropped load").await;
+        let mut load = database.load(collected.blueprint.clone()).await.unwrap();
+        for (table, rows) in collected.rows.iter().take(writes) {
+            load.write(table, Bytes::copy_from_slice(rows)).await.unwrap();
+        }
+        load.discard().await.unwrap();
+        assert_eq!(traces(), before, "a discarded load is gone at once");
         assert_eq!(database.occupancy().await.unwrap(), Occupancy::Missing);
     }
     drop(load_whole(&fresh(), collected).await);

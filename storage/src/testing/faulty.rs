@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use crate::{
-    Blueprint, Database, Dump, Error, Listing, Load, Loaded, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, Occupancy, Result,
-    RowChunk, StagedObjects, TableSummary,
+    Blueprint, Database, Dump, Error, Listing, Load, Loaded, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore,
+    Occupancy, Result, RowChunk, StagedObjects, TableSummary,
 };
 
 /// Where it fails. Calls are counted from 0, over all uses of the store.
@@ -52,7 +52,11 @@ impl Fault {
     /// Counts a call of the kind that `make` makes, and fails if it is the one.
     fn call(&self, make: fn(u64) -> FaultPoint) -> Result<()> {
         let is_kind = std::mem::discriminant(&make(0)) == std::mem::discriminant(&self.point);
-        if is_kind && make(self.passed.fetch_add(1, Ordering::SeqCst)) == self.point { Err((self.error)()) } else { Ok(()) }
+        if is_kind && make(self.passed.fetch_add(1, Ordering::SeqCst)) == self.point {
+            Err((self.error)())
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts a piece of a body, and cuts it where it is to fail: what comes through, and the failure.
@@ -132,6 +136,10 @@ impl Load for Faulty<Box<dyn Load>> {
         let loaded = self.inner.finish(sequences).await?;
         Ok(Box::new(Faulty::new(loaded, self.fault)))
     }
+
+    async fn discard(self: Box<Self>) -> Result<()> {
+        self.inner.discard().await
+    }
 }
 
 #[async_trait]
@@ -164,7 +172,9 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
         self.fault.call(FaultPoint::Get)?;
         let Object { meta, body } = self.inner.get(key).await?;
         let fault = self.fault.clone();
-        let cut = move |piece: Result<Bytes>| stream::iter(piece.map_or_else(|error| vec![Err(error)], |piece| fault.bytes(piece)));
+        let cut = move |piece: Result<Bytes>| {
+            stream::iter(piece.map_or_else(|error| vec![Err(error)], |piece| fault.bytes(piece)))
+        };
         Ok(Object { meta, body: body.flat_map(cut).boxed() })
     }
 

@@ -1,5 +1,9 @@
 //! What every object store must do.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a suite fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::future_not_send,
+    reason = "a suite fails by panicking, and stays on its test's thread"
+)]
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -13,7 +17,11 @@ const PIECE_BYTES: usize = 256 << 10;
 const MANY: usize = 3_050;
 
 /// Runs the suite. `awkward` are keys beyond those that every store must take: bytes that are not UTF-8, for one that takes them.
-pub async fn object_store_conformance<S: ObjectStore>(fresh: impl Fn() -> S, awkward: &[&[u8]], traces: impl Fn() -> Vec<String>) {
+pub async fn object_store_conformance<S: ObjectStore>(
+    fresh: impl Fn() -> S,
+    awkward: &[&[u8]],
+    traces: impl Fn() -> Vec<String>,
+) {
     let before = traces();
     nothing(&fresh()).await;
     expect_traces(&traces, &before, "looking").await;
@@ -36,8 +44,27 @@ async fn nothing(store: &impl ObjectStore) {
 async fn keys(store: &impl ObjectStore, awkward: &[&[u8]]) {
     let long = [b'x'; 240];
     let mut wanted: Vec<_> = [
-        b"plain.txt".as_slice(), b"with space", b"quote'\"`", "emoji \u{1f600}/\u{e9}".as_bytes(), b"100%/%41%2f", b"..a/b..", b".hidden", b"a/b/c/d",
-        b"a-/x", b"a.b", b"a0", b"new\nline", b"back\\slash", b"tab\t", &long, b"deep/deep/deep/deep/deep/x", b"a/b.c", b"a/b-", b"*?[x]", b"~", b"-rf",
+        b"plain.txt".as_slice(),
+        b"with space",
+        b"quote'\"`",
+        "emoji \u{1f600}/\u{e9}".as_bytes(),
+        b"100%/%41%2f",
+        b"..a/b..",
+        b".hidden",
+        b"a/b/c/d",
+        b"a-/x",
+        b"a.b",
+        b"a0",
+        b"new\nline",
+        b"back\\slash",
+        b"tab\t",
+        &long,
+        b"deep/deep/deep/deep/deep/x",
+        b"a/b.c",
+        b"a/b-",
+        b"*?[x]",
+        b"~",
+        b"-rf",
     ]
     .iter()
     .chain(awkward)
@@ -79,7 +106,14 @@ async fn broken(store: &impl ObjectStore) {
     let old = key(b"old");
     put(store, &old, b"old").await.unwrap();
     for key in [&old, &key(b"new"), &key(b"folder/new")] {
-        for (size, pieces) in [(10, vec![Ok(5), Err(())]), (10, vec![Ok(9)]), (10, vec![Ok(11)]), (10, vec![Ok(5), Ok(6)]), (0, vec![Ok(1)]), (1, vec![])] {
+        for (size, pieces) in [
+            (10, vec![Ok(5), Err(())]),
+            (10, vec![Ok(9)]),
+            (10, vec![Ok(11)]),
+            (10, vec![Ok(5), Ok(6)]),
+            (0, vec![Ok(1)]),
+            (1, vec![]),
+        ] {
             let body = stream::iter(pieces).map(|piece| match piece {
                 Ok(length) => Ok(Bytes::from(vec![b'x'; length])),
                 Err(()) => Err(Error::Stopped { what: "a test" }),
@@ -157,7 +191,12 @@ fn key(bytes: &[u8]) -> ObjectKey {
 }
 
 fn meta(size: u64) -> ObjectMeta {
-    ObjectMeta { size, modified: Some(1_234_567_890), content_type: Some("application/json".into()), ..ObjectMeta::default() }
+    ObjectMeta {
+        size,
+        modified: Some(1_234_567_890),
+        content_type: Some("application/json".into()),
+        ..ObjectMeta::default()
+    }
 }
 
 fn body(bytes: &[u8]) -> ObjectBody {

@@ -85,12 +85,18 @@ impl Kind {
 
     fn objection(self, value: ValueRef<'_>) -> Option<&'static str> {
         match (self, value) {
-            (Self::Text, ValueRef::Integer(_) | ValueRef::Real(_)) => Some("a number where the column would make it text"),
+            (Self::Text, ValueRef::Integer(_) | ValueRef::Real(_)) => {
+                Some("a number where the column would make it text")
+            }
             (Self::Numeric | Self::Real, ValueRef::Text(text)) if is_number(text) => {
                 Some("text where the column would make it a number")
             }
-            (Self::Numeric, ValueRef::Real(real)) if is_whole(real) => Some("a whole real where the column would make it an integer"),
-            (Self::Real | Self::StrictReal, ValueRef::Integer(_)) => Some("an integer where the column would make it a real"),
+            (Self::Numeric, ValueRef::Real(real)) if is_whole(real) => {
+                Some("a whole real where the column would make it an integer")
+            }
+            (Self::Real | Self::StrictReal, ValueRef::Integer(_)) => {
+                Some("an integer where the column would make it a real")
+            }
             (Self::StrictInteger, ValueRef::Integer(_))
             | (Self::StrictReal, ValueRef::Real(_))
             | (Self::StrictText, ValueRef::Text(_))
@@ -132,7 +138,11 @@ fn digits(text: &[u8]) -> (usize, &[u8]) {
 }
 
 /// Whether SQLite would store the real as an integer, as `sqlite3VdbeIntegerAffinity` has it.
-#[expect(clippy::cast_possible_truncation, clippy::float_cmp, reason = "the cast saturates, and what it loses the comparison finds")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "the cast saturates, and what it loses the comparison finds"
+)]
 fn is_whole(real: f64) -> bool {
     let integer = real as i64;
     #[expect(clippy::cast_precision_loss, reason = "as SQLite does")]
@@ -150,15 +160,55 @@ mod tests {
     #[test]
     fn agrees_with_sqlite() {
         let texts = [
-            "", " ", "1", " 1 ", "1 x", "x", "-", ".", "1.", ".5", "+.5e1", "1e", "1e+", "1e5", "1e999", "0x10", "2024-01-01", "inf",
-            "9223372036854775807", "9223372036854775808", "-1.50", "\u{b}7\u{c}", "1\0", "\u{a0}1", "1_000", "1.e3", "..1", "--1",
+            "",
+            " ",
+            "1",
+            " 1 ",
+            "1 x",
+            "x",
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "+.5e1",
+            "1e",
+            "1e+",
+            "1e5",
+            "1e999",
+            "0x10",
+            "2024-01-01",
+            "inf",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-1.50",
+            "\u{b}7\u{c}",
+            "1\0",
+            "\u{a0}1",
+            "1_000",
+            "1.e3",
+            "..1",
+            "--1",
         ];
-        let reals = [0.0, -0.0, 1.0, 1.5, 1e15, 9.2e18, 9.3e18, -9.223_372_036_854_775_808e18, 1e300, f64::INFINITY];
+        let reals = [0.0, -0.0, 1.0, 1.5, 1e15, 9.2e18, 9.3e18, -9.223_372_036_854_776e18, 1e300, f64::INFINITY];
         let mut values: Vec<Value> = texts.iter().map(|text| Value::Text((*text).into())).collect();
         values.extend(reals.map(Value::Real));
         values.extend([0, 1, -1, i64::MIN, i64::MAX].map(Value::Integer));
         values.extend([Value::Null, Value::Blob(vec![]), Value::Blob(b"12".to_vec())]);
-        for declared in ["", "BLOB", "TEXT", "VARCHAR(3)", "INTEGER", "INT", "BIGINT", "NUMERIC", "DATETIME", "REAL", "DOUBLE", "FLOATING POINT", "ANY"] {
+        for declared in [
+            "",
+            "BLOB",
+            "TEXT",
+            "VARCHAR(3)",
+            "INTEGER",
+            "INT",
+            "BIGINT",
+            "NUMERIC",
+            "DATETIME",
+            "REAL",
+            "DOUBLE",
+            "FLOATING POINT",
+            "ANY",
+        ] {
             let connection = Connection::open_in_memory().unwrap();
             connection.execute_batch(&format!("CREATE TABLE t (v {declared})")).unwrap();
             let column = Column { name: "v".into(), declared: declared.into(), not_null: false };

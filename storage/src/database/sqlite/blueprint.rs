@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::{
-    catalog::Catalog,
-    connection, guard,
-    guard::Permit,
-    schema::Schema,
-    sequences,
-};
+use super::{catalog::Catalog, connection, guard, guard::Permit, schema::Schema, sequences};
 use crate::{Blueprint, Engine, EngineKind, Error, Result, RowEncoding};
 
 /// The blueprint of an app's database.
@@ -60,7 +54,10 @@ pub(super) fn build_tables(connection: &Connection, schema: &Schema, pre_data: &
         built.sqlite.sequence_table = true;
     }
     if built.sqlite.sequence_table != schema.sqlite.sequence_table {
-        return Err(Error::refused("schema.json", "it says that there are no sequences, but a table has AUTOINCREMENT"));
+        return Err(Error::refused(
+            "schema.json",
+            "it says that there are no sequences, but a table has AUTOINCREMENT",
+        ));
     }
     if built.tables == schema.tables {
         return Ok(());

@@ -129,7 +129,8 @@ fn shown(value: ValueRef<'_>) -> String {
 }
 
 fn virtual_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' ORDER BY name")?;
+    let mut statement = connection
+        .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' ORDER BY name")?;
     statement.query_map([], |row| Ok(format!("virtual table {:?}", shown(row.get_ref(0)?))))?.collect()
 }
 
@@ -156,10 +157,9 @@ struct Described {
 
 fn table(connection: &Connection, name: &str, what: &str) -> Result<Table> {
     let described = describe(connection, name).map_err(Error::sqlite(what))?;
-    let described = described
-        .into_iter()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|column| Error::unsupported(format!("column {column:?} of table {name:?} (its name or type is not UTF-8)")))?;
+    let described = described.into_iter().collect::<std::result::Result<Vec<_>, _>>().map_err(|column| {
+        Error::unsupported(format!("column {column:?} of table {name:?} (its name or type is not UTF-8)"))
+    })?;
     let (without_rowid, strict) = connection
         .query_row("SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1", [name], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -186,7 +186,8 @@ fn table(connection: &Connection, name: &str, what: &str) -> Result<Table> {
 
 /// The columns of a table; for one whose name or type is not UTF-8, what it looks like.
 fn describe(connection: &Connection, table: &str) -> rusqlite::Result<Vec<std::result::Result<Described, String>>> {
-    let mut statement = connection.prepare(r#"SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?1)"#)?;
+    let mut statement =
+        connection.prepare(r#"SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?1)"#)?;
     statement.query_map([table], describe_column)?.collect()
 }
 
@@ -206,7 +207,10 @@ fn script<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<String> {
         script.push_str(if last_line.contains("--") { "\n;\n" } else { ";\n" });
     }
     if script.len() > MAX_SQL_BYTES {
-        return Err(Error::unsupported(format!("{} bytes of SQL in the schema; the most is {MAX_SQL_BYTES}", script.len())));
+        return Err(Error::unsupported(format!(
+            "{} bytes of SQL in the schema; the most is {MAX_SQL_BYTES}",
+            script.len()
+        )));
     }
     Ok(script)
 }

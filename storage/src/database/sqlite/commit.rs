@@ -71,6 +71,7 @@ fn copy_into_empty(from: &Path, to: &Path) -> Result<()> {
 /// A log is put away first: it can't hold pages of another size, and others could write into it between look and copy. In this
 /// locking mode the end of a transaction gives no lock back.
 fn lock_empty(target: &Connection) -> rusqlite::Result<bool> {
+    let before: String = target.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     target.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     let mode: String = target.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))?;
     if mode != "delete" {
@@ -82,5 +83,8 @@ fn lock_empty(target: &Connection) -> rusqlite::Result<bool> {
     target.execute_batch("BEGIN EXCLUSIVE")?;
     let empty = connection::is_empty(target)?;
     target.execute_batch("COMMIT")?;
+    if !empty && before == "wal" {
+        target.pragma_update(None, "journal_mode", "WAL")?;
+    }
     Ok(empty)
 }

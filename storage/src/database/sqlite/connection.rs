@@ -71,7 +71,8 @@ pub(super) fn open_staging(path: &Path, settings: &Settings) -> rusqlite::Result
 
 /// Opens a database in memory under the same rules.
 pub(super) fn open_rehearsal(settings: &Settings) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_in_memory_with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     prepare_for_strangers(&connection, settings)?;
     Ok(connection)

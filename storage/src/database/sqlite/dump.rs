@@ -18,6 +18,7 @@ use super::{
     schema::Schema,
     sequences,
     stop::{StopFlag, StopOnDrop},
+    utf16,
 };
 use crate::{Blueprint, Dump, Error, Result, RowChunk};
 
@@ -50,7 +51,12 @@ impl SqliteDump {
         let notices = Notices::default();
         let (ready, beginning) = oneshot::channel();
         let (sender, chunks) = mpsc::channel(1);
-        let wal = WalWatch { path: path.clone(), start_bytes: connection::wal_size_bytes(&path), next_bytes: WAL_NOTICE_BYTES, notices: notices.clone() };
+        let wal = WalWatch {
+            path: path.clone(),
+            start_bytes: connection::wal_size_bytes(&path),
+            next_bytes: WAL_NOTICE_BYTES,
+            notices: notices.clone(),
+        };
         tokio::task::spawn_blocking(move || read(&path, &flag, ready, &sender, wal));
         let beginning = beginning.await.unwrap_or(Err(Error::Stopped { what: "reading a database" }))?;
         Ok(Self { beginning, chunks, notices, ended: false, _stop: stop })
@@ -127,6 +133,8 @@ fn read(
         wal.look();
         send(Ok(Some(chunk)))
     });
+    // Closed before the end is told, so that whoever knows of the end finds no trace of the reading.
+    drop(connection);
     // That nobody listens any longer is no news.
     drop(send(outcome.map(|()| None)));
 }
@@ -152,8 +160,31 @@ fn read_tables(
     for table in &schema.tables {
         let name: Arc<str> = Arc::from(table.name.as_str());
         let mut chunker = Chunker::new(|bytes| emit(RowChunk { table: name.clone(), bytes }));
+        utf16::check(connection, table, &schema.sqlite.encoding)?;
         scan::scan(connection, table, Check::Affinity, &mut chunker)?;
         chunker.finish()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_log_is_told_of_at_each_doubling() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.db");
+        let log = std::fs::File::create(connection::with_suffix(&path, "-wal")).unwrap();
+        let notices = Notices::default();
+        let start_bytes = 10 << 20;
+        let mut wal = WalWatch { path, start_bytes, next_bytes: WAL_NOTICE_BYTES, notices: notices.clone() };
+        let told =
+            [(5, 0), (73, 0), (74, 1), (75, 1), (137, 1), (138, 2), (900, 3), (901, 3)].map(|(mib, expected)| {
+                log.set_len(mib << 20).unwrap();
+                wal.look();
+                (notices.lock().unwrap().len(), expected)
+            });
+        assert!(told.iter().all(|(told, expected)| told == expected), "{told:?}");
+    }
 }

@@ -105,14 +105,18 @@ mod tests {
             (ValueRef::Integer(i64::MIN), "-9223372036854775808"),
             (ValueRef::Integer(i64::MAX), "9223372036854775807"),
             (ValueRef::Real(1e16), "1e16"),
-            (ValueRef::Real(1e-5), "1e-5"),
+            (ValueRef::Real(1e-5), "0.00001"),
+            (ValueRef::Real(1e-6), "1e-6"),
             (ValueRef::Real(100_000.0), "100000.0"),
             (ValueRef::Real(-0.0), "-0.0"),
             (ValueRef::Real(5e-324), "5e-324"),
             (ValueRef::Real(f64::INFINITY), r#"{"real":"inf"}"#),
             (ValueRef::Real(f64::NEG_INFINITY), r#"{"real":"-inf"}"#),
             (ValueRef::Text(b""), r#""""#),
-            (ValueRef::Text(b"\x00\x08\t\n\x0b\x0c\r\x1f\"\\/\x7f"), "\"\\u0000\\b\\t\\n\\u000b\\f\\r\\u001f\\\"\\\\/\x7f\""),
+            (
+                ValueRef::Text(b"\x00\x08\t\n\x0b\x0c\r\x1f\"\\/\x7f"),
+                "\"\\u0000\\b\\t\\n\\u000b\\f\\r\\u001f\\\"\\\\/\x7f\"",
+            ),
             (ValueRef::Text("ä\u{2028}😀".as_bytes()), "\"ä\u{2028}😀\""),
             (ValueRef::Text(b"a\xff"), r#"{"text_base64":"Yf8="}"#),
             (ValueRef::Blob(b""), r#"{"base64":""}"#),
@@ -130,6 +134,9 @@ mod tests {
         let blob: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let mut lines = Lines::default();
         row(&mut lines, [Ok(ValueRef::Null), Ok(ValueRef::Blob(&blob))].into_iter()).unwrap();
-        assert_eq!(String::from_utf8(lines.0).unwrap(), format!("[null,{{\"base64\":\"{}\"}}]\n", STANDARD.encode(&blob)));
+        assert_eq!(
+            String::from_utf8(lines.0).unwrap(),
+            format!("[null,{{\"base64\":\"{}\"}}]\n", STANDARD.encode(&blob))
+        );
     }
 }

@@ -69,6 +69,16 @@ impl Load for SqliteLoad {
             Err(_) => Err(failure(&mut self.outcome).await),
         }
     }
+
+    async fn discard(self: Box<Self>) -> Result<()> {
+        let Self { commands, outcome, _stop: stop } = *self;
+        drop((commands, stop));
+        match outcome.await {
+            Ok(Ok(loaded)) => Box::new(loaded).discard().await,
+            // The thread has taken its file away before it told why it ended.
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// Why the thread ended. It is told once.

@@ -31,7 +31,11 @@ pub(super) enum Command {
 }
 
 /// Stores rows until the word that they are done, and gives what came with it.
-pub(super) fn store_all(connection: &Connection, schema: &Schema, commands: &mut mpsc::Receiver<Command>) -> Result<Bytes> {
+pub(super) fn store_all(
+    connection: &Connection,
+    schema: &Schema,
+    commands: &mut mpsc::Receiver<Command>,
+) -> Result<Bytes> {
     let mut seen = HashSet::new();
     let mut command = next(commands)?;
     loop {
@@ -39,9 +43,13 @@ pub(super) fn store_all(connection: &Connection, schema: &Schema, commands: &mut
             Command::Finish(sequences) => return Ok(sequences),
             Command::Write { table: name, bytes } => {
                 let table = schema.tables.iter().find(|table| table.name == name);
-                let table = table.ok_or_else(|| Error::refused(format!("rows of table {name:?}"), "the schema has no such table"))?;
+                let table = table
+                    .ok_or_else(|| Error::refused(format!("rows of table {name:?}"), "the schema has no such table"))?;
                 if !seen.insert(name) {
-                    return Err(Error::refused(format!("rows of table {:?}", table.name), "they do not stand all together"));
+                    return Err(Error::refused(
+                        format!("rows of table {:?}", table.name),
+                        "they do not stand all together",
+                    ));
                 }
                 command = store_table(connection, table, &bytes, commands)?;
             }

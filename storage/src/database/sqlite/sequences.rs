@@ -44,7 +44,8 @@ pub(super) fn read(connection: &Connection, present: bool, what: &str) -> Result
     if !objections.is_empty() {
         return Err(Error::Unsupported { what: objections });
     }
-    let mut json = serde_json::to_vec(&sequences).map_err(|error| Error::unsupported(format!("the sequences: {error}")))?;
+    let mut json =
+        serde_json::to_vec(&sequences).map_err(|error| Error::unsupported(format!("the sequences: {error}")))?;
     json.push(b'\n');
     Ok(json.into())
 }
@@ -66,7 +67,9 @@ pub(super) fn write(connection: &Connection, json: &[u8], present: bool) -> Resu
     if !present {
         return match sequences.first() {
             None => Ok(()),
-            Some(_) => Err(Error::refused("sequences.json", "it has values, but the schema says that there are no sequences")),
+            Some(_) => {
+                Err(Error::refused("sequences.json", "it has values, but the schema says that there are no sequences"))
+            }
         };
     }
     let fill = || -> rusqlite::Result<()> {

@@ -86,12 +86,17 @@ fn shell_dump(path: &Path) -> Option<Vec<u8>> {
 
 fn pragma(path: &Path, name: &str) -> String {
     let connection = Connection::open(path).unwrap();
-    connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).map(|value| format!("{value:?}")).unwrap()
+    connection
+        .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        .map(|value| format!("{value:?}"))
+        .unwrap()
 }
 
 /// A statement that makes a database with these settings and a little in it.
 fn with_settings(settings: &str) -> String {
-    format!("{settings}; CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'ä😀'), (5, ''); CREATE INDEX i ON t (b);")
+    format!(
+        "{settings}; CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'ä😀'), (5, ''); CREATE INDEX i ON t (b);"
+    )
 }
 
 async fn refused(sql: &str, wanted: &str) {
@@ -130,9 +135,21 @@ async fn a_copy_is_what_the_shell_says_it_is() {
     copy(&from, &to).await.unwrap();
     assert_eq!(fs::read(&from).unwrap(), before, "the source has changed");
     assert_eq!(bench.traces().iter().filter(|name| name.contains("data.db")).count(), 2);
-    assert_eq!(String::from_utf8_lossy(&shell_dump(&from).unwrap_or_default()), String::from_utf8_lossy(&shell_dump(&to).unwrap_or_default()));
+    if let (Some(ours), Some(theirs)) = (shell_dump(&to), shell_dump(&from)) {
+        let (ours, theirs) = (String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs));
+        assert!(
+            theirs.contains("after_analyze")
+                && theirs.ends_with(
+                    "COMMIT;
+"
+                ),
+            "{theirs}"
+        );
+        assert_eq!(ours, theirs);
+    }
     assert_eq!(rows(&from).await.unwrap(), rows(&to).await.unwrap());
-    let check: String = Connection::open(&to).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let check: String =
+        Connection::open(&to).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
     for name in ["user_version", "application_id"] {
         assert_eq!(pragma(&from, name), pragma(&to, name));
@@ -142,20 +159,39 @@ async fn a_copy_is_what_the_shell_says_it_is() {
 #[tokio::test]
 async fn settings_of_the_file_are_carried() {
     let settings = [
-        "PRAGMA encoding = 'UTF-16le'", "PRAGMA encoding = 'UTF-16be'", "PRAGMA page_size = 512", "PRAGMA page_size = 65536", "PRAGMA auto_vacuum = 1",
-        "PRAGMA auto_vacuum = 2", "PRAGMA journal_mode = WAL", "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL", "PRAGMA user_version = -7; PRAGMA application_id = 9",
+        "PRAGMA encoding = 'UTF-16le'",
+        "PRAGMA encoding = 'UTF-16be'",
+        "PRAGMA page_size = 512",
+        "PRAGMA page_size = 65536",
+        "PRAGMA auto_vacuum = 1",
+        "PRAGMA auto_vacuum = 2",
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL",
+        "PRAGMA user_version = -7; PRAGMA application_id = 9",
     ];
     for setting in settings {
         let bench = Bench::new();
         let from = bench.seeded(&with_settings(setting));
-        for to in [bench.fresh(), bench.seeded(""), bench.seeded("PRAGMA page_size = 4096; CREATE TABLE x (y); DROP TABLE x;"), bench.seeded("PRAGMA journal_mode = WAL; PRAGMA page_size = 8192; CREATE TABLE x (y); DROP TABLE x;")] {
+        for to in [
+            bench.fresh(),
+            bench.seeded(""),
+            bench.seeded("PRAGMA page_size = 4096; CREATE TABLE x (y); DROP TABLE x;"),
+            bench.seeded("PRAGMA journal_mode = WAL; PRAGMA page_size = 8192; CREATE TABLE x (y); DROP TABLE x;"),
+        ] {
             copy(&from, &to).await.unwrap();
             for name in ["encoding", "page_size", "auto_vacuum", "journal_mode", "user_version", "application_id"] {
                 assert_eq!(pragma(&from, name), pragma(&to, name), "{setting}: {name}");
             }
             assert_eq!(rows(&from).await.unwrap(), "[1,\"ä😀\"]\n[5,\"\"]\n");
             assert_eq!(rows(&to).await.unwrap(), rows(&from).await.unwrap());
-            assert!(bench.traces().iter().all(|name| !name.contains("-wal") && !name.contains("-shm") && !name.contains(".coffer-")), "{:?}", bench.traces());
+            assert!(
+                bench
+                    .traces()
+                    .iter()
+                    .all(|name| !name.contains("-wal") && !name.contains("-shm") && !name.contains(".coffer-")),
+                "{:?}",
+                bench.traces()
+            );
         }
     }
 }
@@ -190,7 +226,8 @@ async fn whoever_has_the_empty_target_open_sees_the_import() {
 async fn a_commit_loses_nothing_that_somebody_was_quicker_with() {
     let bench = Bench::new();
     let from = bench.seeded(&with_settings(""));
-    let late = [bench.fresh(), bench.seeded(""), bench.seeded("PRAGMA journal_mode = WAL; CREATE TABLE x (y); DROP TABLE x")];
+    let late =
+        [bench.fresh(), bench.seeded(""), bench.seeded("PRAGMA journal_mode = WAL; CREATE TABLE x (y); DROP TABLE x")];
     for to in late {
         let loaded = copy_to_loaded(&from, &to).await.unwrap();
         Connection::open(&to).unwrap().execute_batch("CREATE TABLE mine (a); INSERT INTO mine VALUES (7)").unwrap();
@@ -235,22 +272,80 @@ async fn a_writer_goes_on_while_a_snapshot_is_read() {
 
 #[tokio::test]
 async fn what_can_not_be_carried_is_named() {
-    refused("CREATE VIRTUAL TABLE search USING fts5(a); CREATE VIRTUAL TABLE \"more \" USING rtree(a, b, c)", "virtual table \"search\"").await;
-    let edit = |from: &str, to: &str| format!("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}'); PRAGMA writable_schema = RESET;");
-    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1); {}", edit("BLOB", "TEXT")), "column \"a\" of table \"t\", rowid 1").await;
-    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES ('12'); {}", edit("BLOB", "NUMERIC")), "column \"a\"").await;
-    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1.0); {}", edit("BLOB", "INT")), "column \"a\"").await;
-    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (NULL); {}", edit("BLOB", "BLOB NOT NULL")), "null").await;
-    refused("CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO sqlite_sequence VALUES ('t', 'x')", "sqlite_sequence").await;
+    refused(
+        "CREATE VIRTUAL TABLE search USING fts5(a); CREATE VIRTUAL TABLE \"more \" USING rtree(a, b, c)",
+        "virtual table \"search\"",
+    )
+    .await;
+    let edit = |from: &str, to: &str| {
+        format!(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}'); PRAGMA writable_schema = RESET;"
+        )
+    };
+    refused(
+        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1); {}", edit("BLOB", "TEXT")),
+        "column \"a\" of table \"t\", rowid 1",
+    )
+    .await;
+    refused(
+        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES ('12'); {}", edit("BLOB", "NUMERIC")),
+        "column \"a\"",
+    )
+    .await;
+    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1.0); {}", edit("BLOB", "INT")), "column \"a\"")
+        .await;
+    refused(
+        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (NULL); {}", edit("BLOB", "BLOB NOT NULL")),
+        "null",
+    )
+    .await;
+    refused(
+        "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO sqlite_sequence VALUES ('t', 'x')",
+        "sqlite_sequence",
+    )
+    .await;
     refused(&format!("CREATE TABLE t (a CHECK (lower(a) = a)); {}", edit("lower", "ours")), "ours").await;
     refused(&format!("CREATE TABLE t (a); CREATE INDEX i ON t (lower(a)); {}", edit("lower", "ours")), "ours").await;
+}
+
+#[tokio::test]
+async fn text_that_sqlite_would_change_is_named() {
+    let utf16 = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a, b TEXT); INSERT INTO t";
+    refused(&format!("{utf16} VALUES (1, CAST(x'3dd8' AS TEXT))"), "column \"b\" of table \"t\"").await;
+    refused(&format!("{utf16} VALUES (CAST(x'00dc6100' AS TEXT), 1)"), "column \"a\" of table \"t\"").await;
+    refused(&format!("{utf16} VALUES (CAST(x'feff' AS TEXT), 1)"), "column \"a\" of table \"t\"").await;
+}
+
+#[tokio::test]
+async fn rows_come_in_the_order_of_their_table_and_not_of_an_index() {
+    let bench = Bench::new();
+    let wide =
+        "CREATE TABLE t (a TEXT, wide AS (printf('%500s', a)) STORED); CREATE INDEX i ON t (a); INSERT INTO t VALUES";
+    let path = bench.seeded(&format!("{wide} ('c'), ('a'), ('b')"));
+    assert_eq!(rows(&path).await.unwrap(), "[1,\"c\"]\n[2,\"a\"]\n[3,\"b\"]\n");
+}
+
+#[tokio::test]
+async fn a_row_that_stands_twice_is_refused_and_not_replaced() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings(""));
+    let dump = SqliteDatabase::new(&from).dump().await.unwrap();
+    let mut load = SqliteDatabase::new(bench.fresh()).load(dump.blueprint().clone()).await.unwrap();
+    load.write("t", Bytes::from_static(b"[1,\"a\"]\n[2,null]\n[1,\"b\"]\n")).await.unwrap();
+    let error = load.finish(dump.sequences()).await.err().unwrap();
+    assert!(error.to_string().starts_with("refused row 3 of table \"t\""), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_no_database_is_said_to_be_none() {
     let bench = Bench::new();
     let path = bench.seeded("");
-    fs::write(&path, "a text that is long enough for a header of SQLite's, but is none at all, whichever way one reads it".repeat(20)).unwrap();
+    fs::write(
+        &path,
+        "a text that is long enough for a header of SQLite's, but is none at all, whichever way one reads it"
+            .repeat(20),
+    )
+    .unwrap();
     assert!(matches!(rows(&path).await, Err(Error::Corrupt { .. })));
     assert!(rows(path.parent().unwrap()).await.is_err());
 }
@@ -268,9 +363,17 @@ async fn a_hostile_blueprint_is_refused_and_leaves_nothing() {
     };
     let pre_data = |sql: &'static str| Blueprint { pre_data: Bytes::from_static(sql.as_bytes()), ..good.clone() };
     let hostile = [
-        schema("4096", "4095"), schema("4096", "131072"), schema("UTF-8", "UTF-7"), schema("\"auto_vacuum\":0", "\"auto_vacuum\":3"),
-        schema("\"delete\"", "\"memory\""), schema("\"b\"", "\"c\""), schema("\"t\"", "\"u\""), schema("TEXT", "BLOB"),
-        schema("\"rowid\":null", "\"rowid\":\"rowid) VALUES (1); --\""), pre_data(""), pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); CREATE TABLE u (a);"),
+        schema("4096", "4095"),
+        schema("4096", "131072"),
+        schema("UTF-8", "UTF-7"),
+        schema("\"auto_vacuum\":0", "\"auto_vacuum\":3"),
+        schema("\"delete\"", "\"memory\""),
+        schema("\"b\"", "\"c\""),
+        schema("\"t\"", "\"u\""),
+        schema("TEXT", "BLOB"),
+        schema("\"rowid\":null", "\"rowid\":\"rowid) VALUES (1); --\""),
+        pre_data(""),
+        pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); CREATE TABLE u (a);"),
         pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); PRAGMA journal_mode = WAL;"),
         pre_data("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); VACUUM INTO '/tmp/coffer-hostile';"),
     ];

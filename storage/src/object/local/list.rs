@@ -35,7 +35,9 @@ impl LocalListing {
 
 fn read_page(walk: &mut Walk) -> Result<Vec<Listed>> {
     let mut page = Vec::new();
-    while page.len() < PAGE_OBJECTS && let Some(listed) = walk.next()? {
+    while page.len() < PAGE_OBJECTS
+        && let Some(listed) = walk.next()?
+    {
         page.push(listed);
     }
     Ok(page)

@@ -118,7 +118,9 @@ pub(super) fn open_root(root: &Path) -> Result<Option<OwnedFd>> {
     match rustix::fs::open(root, FOLDER, Mode::empty()) {
         Ok(folder) => Ok(Some(folder)),
         Err(Errno::NOENT) => Ok(None),
-        Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::unsupported(format!("{} (it is a link or a file, not a folder)", root.display()))),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            Err(Error::unsupported(format!("{} (it is a link or a file, not a folder)", root.display())))
+        }
         Err(error) => Err(Error::io(format!("opening folder {}", root.display()))(error)),
     }
 }

@@ -34,7 +34,9 @@ struct Place {
 enum State {
     Waiting,
     /// Whether an empty folder was there before.
-    Committed { over_empty: bool },
+    Committed {
+        over_empty: bool,
+    },
     Discarded,
 }
 
@@ -99,7 +101,8 @@ impl Place {
     fn rename_onto_target(&self) -> Result<()> {
         let rename = || fs::rename(&self.path, &self.target);
         let not_empty = || Error::NotEmpty { what: format!("folder {}", self.target.display()) };
-        let is_occupied = |error: &io::Error| matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists);
+        let is_occupied =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists);
         let renamed = match rename() {
             Err(error) if is_occupied(&error) => {
                 let target = path::open_root(&self.target)?.ok_or_else(not_empty)?;
@@ -109,7 +112,11 @@ impl Place {
             other => other,
         };
         renamed.map_err(|error| {
-            if is_occupied(&error) { not_empty() } else { Error::io(format!("renaming onto {}", self.target.display()))(error) }
+            if is_occupied(&error) {
+                not_empty()
+            } else {
+                Error::io(format!("renaming onto {}", self.target.display()))(error)
+            }
         })
     }
 

@@ -98,8 +98,17 @@ async fn no_link_is_followed_and_nothing_odd_is_opened() {
         ("socket", &|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
     ] {
         make(&root.join(name));
-        for outcome in [list(&store).await.map(drop), store.is_empty().await.map(drop), read(&store, name).await.map(drop), put(&store, name, b"x").await, store.delete(&key(name)).await] {
-            assert!(matches!(&outcome, Err(error @ Error::Unsupported { .. }) if error.to_string().contains(name)), "{name}: {outcome:?}");
+        for outcome in [
+            list(&store).await.map(drop),
+            store.is_empty().await.map(drop),
+            read(&store, name).await.map(drop),
+            put(&store, name, b"x").await,
+            store.delete(&key(name)).await,
+        ] {
+            assert!(
+                matches!(&outcome, Err(error @ Error::Unsupported { .. }) if error.to_string().contains(name)),
+                "{name}: {outcome:?}"
+            );
         }
         fs::remove_file(root.join(name)).unwrap();
     }
@@ -117,7 +126,20 @@ async fn a_key_that_can_not_be_a_file_is_refused() {
     let (base, _, store) = folder();
     let long = "x".repeat(256);
     let deep = "x/".repeat(256) + "x";
-    for name in ["/a", "a/", "a//b", ".", "..", "../a", "a/../../b", "a/./b", "nul\0", &long, &deep, ".coffer-tmp-0123456789abcdef"] {
+    for name in [
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "../a",
+        "a/../../b",
+        "a/./b",
+        "nul\0",
+        &long,
+        &deep,
+        ".coffer-tmp-0123456789abcdef",
+    ] {
         let outcome = put(&store, name, b"x").await;
         assert!(matches!(outcome, Err(Error::Refused { .. })), "{name}: {outcome:?}");
         assert!(read(&store, name).await.is_err() && store.delete(&key(name)).await.is_err());

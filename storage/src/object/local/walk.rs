@@ -58,10 +58,11 @@ impl Walk {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             match level.names.next() {
                 Some(name) if name.ends_with(b"/") => self.descend(name)?,
-                Some(name) => match self.stat(&name)? {
-                    Some(listed) => return Ok(Some(listed)),
-                    None => {}
-                },
+                Some(name) => {
+                    if let Some(listed) = self.stat(&name)? {
+                        return Ok(Some(listed));
+                    }
+                }
                 None if level.more_after.is_some() => self.read_names()?,
                 None => self.ascend(),
             }
@@ -81,7 +82,9 @@ impl Walk {
             Err(error) => return Err(self.failed("opening folder", &name, error)),
         };
         self.prefix.extend_from_slice(&name);
-        if self.levels.len() > OPEN_LEVELS && let Some(parent) = self.levels.last_mut() {
+        if self.levels.len() > OPEN_LEVELS
+            && let Some(parent) = self.levels.last_mut()
+        {
             parent.folder = None;
         }
         self.levels.push(Level::new(folder, name));
@@ -98,9 +101,14 @@ impl Walk {
     fn folder(&mut self) -> Result<&OwnedFd> {
         let open = self.levels.iter().rposition(|level| level.folder.is_some()).unwrap_or_default();
         for depth in open + 1..self.levels.len() {
-            let bare = self.levels.get(depth).map(|level| level.name.strip_suffix(b"/").unwrap_or(&level.name).to_vec());
+            let bare =
+                self.levels.get(depth).map(|level| level.name.strip_suffix(b"/").unwrap_or(&level.name).to_vec());
             let parent = self.levels.get_mut(depth - 1).and_then(|level| {
-                if depth > OPEN_LEVELS + 1 { level.folder.take().map(Parent::Passing) } else { level.folder.as_ref().map(Parent::Kept) }
+                if depth > OPEN_LEVELS + 1 {
+                    level.folder.take().map(Parent::Passing)
+                } else {
+                    level.folder.as_ref().map(Parent::Kept)
+                }
             });
             let opened = match (bare, parent) {
                 (Some(bare), Some(Parent::Passing(parent))) => path::open_folder(&parent, &bare),
@@ -141,7 +149,9 @@ impl Walk {
             if matches!(name, b"." | b"..") || path::is_temporary(name) {
                 continue;
             }
-            if let Some(name) = self.sort_name(name, entry.file_type())? && name > after {
+            if let Some(name) = self.sort_name(name, entry.file_type())?
+                && name > after
+            {
                 kept.offer(name);
             }
         }

@@ -1,10 +1,17 @@
 //! An object into a folder: written beside its place, then renamed onto it.
 
-use std::{fs::File, io::Write, os::fd::OwnedFd, path::{Path, PathBuf}};
+use std::{
+    fs::File,
+    io::Write,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 use futures::StreamExt;
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fsync, futimens, openat, renameat, unlinkat},
+    fs::{
+        AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fsync, futimens, openat, renameat, unlinkat,
+    },
     io::Errno,
 };
 
@@ -40,7 +47,8 @@ pub(super) async fn put(
         let piece = piece?;
         left_bytes = left_bytes.checked_sub(piece.len() as u64).ok_or_else(|| wrong_length(key, meta.size))?;
         let what = format!("writing object {key}");
-        file = blocking("storing an object", move || file.write_all(&piece).map(|()| file).map_err(Error::io(what))).await?;
+        file = blocking("storing an object", move || file.write_all(&piece).map(|()| file).map_err(Error::io(what)))
+            .await?;
     }
     if left_bytes > 0 {
         return Err(wrong_length(key, meta.size));
@@ -49,7 +57,10 @@ pub(super) async fn put(
 }
 
 fn wrong_length(key: &ObjectKey, size: u64) -> Error {
-    Error::refused(format!("the body of object {key}"), format!("it does not have the {size} bytes that it should have"))
+    Error::refused(
+        format!("the body of object {key}"),
+        format!("it does not have the {size} bytes that it should have"),
+    )
 }
 
 /// A file that goes away when this is dropped, unless it has been kept.
@@ -110,9 +121,10 @@ fn make_way(folder: &OwnedFd, path: &KeyPath<'_>, key: &ObjectKey) -> Result<()>
                 .and_then(|inner| walk::clear_empty(&inner, 0))
                 .and_then(|()| unlinkat(folder, path.name, AtFlags::REMOVEDIR));
             match cleared {
-                Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                    Err(Error::refused(format!("object {key}"), format!("there are objects {key}/…, and a folder can't be a file as well")))
-                }
+                Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Error::refused(
+                    format!("object {key}"),
+                    format!("there are objects {key}/…, and a folder can't be a file as well"),
+                )),
                 other => other.map_err(|error| path.failed("storing", error)),
             }
         }

@@ -31,7 +31,7 @@ INSERT INTO shadow_two (oid, rowid, _rowid_) VALUES (8, 'eight', 1), (4, 'four',
 CREATE TABLE shadow_all (rowid, _rowid_, oid);
 INSERT INTO shadow_all VALUES (8, 'eight', 1), (4, 'four', 2);
 CREATE TABLE "a ""quoted"" 'name'
-with; a newline 😀" ("select" INT, "a b" TEXT, [c]]d] TEXT, `e``f` TEXT, "" TEXT);
+with; a newline 😀" ("select" INT, "a b" TEXT, [c d] TEXT, `e``f` TEXT, "" TEXT);
 INSERT INTO "a ""quoted"" 'name'
 with; a newline 😀" VALUES (1, 'b', 'd', 'f', 'g');
 CREATE TABLE "table" ("order" PRIMARY KEY, "group" UNIQUE) -- a comment at its end
@@ -51,7 +51,7 @@ CREATE TRIGGER watch AFTER INSERT ON counted BEGIN INSERT INTO heap VALUES (new.
 CREATE VIEW plain AS SELECT count(*) AS n FROM kinds -- counts
 ;
 CREATE TRIGGER instead INSTEAD OF INSERT ON plain BEGIN SELECT raise(ABORT, 'no'); END;
-CREATE VIEW broken AS SELECT nothing FROM nowhere;
+CREATE VIEW broken AS SELECT nought FROM nowhere;
 ANALYZE;
 CREATE TABLE after_analyze (a);
 INSERT INTO after_analyze VALUES ('last');
