@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use file::environment;
-pub use keys::{KeyFiles, Keys, read_identities, read_secret, write_secret};
+pub use keys::{KeyFiles, Keys, parse_recipients, read_identities, read_secret, write_secret};
 pub use source::{Pattern, Source};
 pub use units::ByteSize;
 
@@ -115,7 +115,7 @@ impl Config {
                 setting("COFFER_SERVER_TOKEN_FILE", server.token_file).unwrap_or_else(|| "token".into()),
             ),
             keys: KeyFiles {
-                recipients: keys::parse_recipients(&keys.recipients)?,
+                recipients: parse_recipients(&keys.recipients, "[keys] recipients")?,
                 identity_file: setting("COFFER_KEYS_IDENTITY_FILE", keys.identity_file)
                     .or(identity_default)
                     .map(in_base),

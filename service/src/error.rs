@@ -42,6 +42,14 @@ pub enum Error {
     /// A stage of the pipeline ended without saying how.
     #[error("a stage of the transfer stopped without a word: this is a defect of the program")]
     StageLost,
+    /// What went wrong, and with which archive or app.
+    #[error("{what}: {error}")]
+    About {
+        /// The archive or the app.
+        what: String,
+        /// What went wrong with it.
+        error: Box<Self>,
+    },
     /// A file or stream of ours.
     #[error("{what}: {source}")]
     File {
@@ -138,10 +146,17 @@ impl Error {
         Self::File { what: what.into(), source }
     }
 
+    /// Says with which archive or app it went wrong.
+    #[must_use]
+    pub fn about(self, what: impl Into<String>) -> Self {
+        Self::About { what: what.into(), error: Box::new(self) }
+    }
+
     /// What the error means to whoever asked.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
+            Self::About { error, .. } => error.outcome(),
             Self::Usage(_) => Outcome::Usage,
             Self::Unauthorized => Outcome::Unauthorized,
             Self::NotFound(_) => Outcome::NotFound,
@@ -162,7 +177,6 @@ impl Error {
 
 fn io_outcome(error: &io::Error) -> Outcome {
     match error.kind() {
-        io::ErrorKind::NotFound => Outcome::NotFound,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Outcome::NoSpace,
         _ => Outcome::Failed,
     }

@@ -8,6 +8,8 @@ mod check;
 mod export;
 mod import;
 mod pipe;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use app::App;

@@ -1,1 +1,33 @@
-//! placeholder
+//! The harness: the real `coffer` process, apps to give it, and foreign tools to judge what it did.
+//!
+//! Nothing here knows how the service works inside. [`Coffer`] runs the binary in a folder of its own, [`Service`] is
+//! its `serve`, watched from outside: over HTTP by `curl` or a bare socket, in `/proc` for memory and open files. All of
+//! it is gone when the value is dropped.
+
+mod app;
+mod coffer;
+mod compare;
+mod damage;
+mod files;
+mod foreign;
+mod http;
+mod measure;
+mod process;
+mod random;
+mod rewrite;
+mod service;
+mod tar;
+
+pub use app::App;
+pub use coffer::{Coffer, Outcome};
+pub use compare::{assert_same_app, assert_same_database, assert_same_files, folder_listing};
+pub use damage::Damage;
+pub use files::{large_files, mixed_files};
+pub use foreign::{say, shell, tool};
+pub use http::{Answer, RawExchange};
+pub use measure::measure_round_trip;
+pub use process::{Memory, mebibytes};
+pub use random::Random;
+pub use rewrite::Contents;
+pub use service::Service;
+pub use tar::{TarEntry, decode_name, tar_entries};

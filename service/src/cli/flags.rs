@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use coffer_crypto::{Identity, Passphrase, Recipient, Recipients, Unlock, WorkFactor};
 
-use crate::config::{Config, Source, read_identities, read_secret};
+use crate::config::{Config, Source, parse_recipients, read_identities, read_secret};
 use crate::pipeline::Sealing;
 use crate::{Error, Result};
 
@@ -99,14 +99,12 @@ impl SealFlags {
     }
 
     fn recipients(&self) -> Result<Vec<Recipient>> {
-        let mut recipients = self.recipient.iter().map(|text| Ok(text.parse()?)).collect::<Result<Vec<_>>>()?;
+        let mut recipients = parse_recipients(&self.recipient, "-r")?;
         for file in &self.recipients_file {
             let text = read_secret(file)?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-            for line in lines {
-                let parsed = line.parse::<Recipient>();
-                recipients.push(parsed.map_err(|error| Error::Usage(format!("{}: {error}", file.display())))?);
-            }
+            let lines: Vec<_> = lines.map(str::to_owned).collect();
+            recipients.extend(parse_recipients(&lines, &file.display().to_string())?);
         }
         Ok(recipients)
     }

@@ -56,9 +56,15 @@ impl KeyFiles {
     }
 }
 
-/// Reads age recipients, naming by its place what is none.
-pub(super) fn parse_recipients(texts: &[String]) -> Result<Vec<Recipient>> {
-    texts.iter().map(|text| text.parse::<Recipient>().map_err(Error::from)).collect()
+/// Reads age recipients. One that is none is named by its place, as it may be a secret in the wrong one.
+///
+/// # Errors
+/// [`Error::Usage`] naming `place` and the number.
+pub fn parse_recipients(texts: &[String], place: &str) -> Result<Vec<Recipient>> {
+    let parse = |(position, text): (usize, &String)| {
+        text.parse().map_err(|error| Error::Usage(format!("recipient {} of {place}: {error}", position + 1)))
+    };
+    texts.iter().enumerate().map(parse).collect()
 }
 
 /// Reads an age identity file.

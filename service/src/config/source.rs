@@ -51,7 +51,7 @@ impl Source {
         let source = Self {
             database: pattern("database", "sqlite:", &database)?,
             objects: objects.map(|url| pattern("objects", "file:", &url)).transpose()?,
-            recipients: parse_recipients(&recipients)?,
+            recipients: parse_recipients(&recipients, &format!("[[source]] {name:?}"))?,
             name: name.parse()?,
         };
         if source.objects.as_ref().is_some_and(|objects| objects.has_place() != source.database.has_place()) {

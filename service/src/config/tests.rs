@@ -38,7 +38,10 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[[source]]\nname = \"a\"\ndatabase = \"mysql://u:secret@h/d\"\n", "database"),
         ("[[source]]\nname = \"..\"\ndatabase = \"sqlite:a\"\n", ".."),
         ("[[source]]\nname = \"a\"\ndatabase = \"sqlite:{app}.db\"\nobjects = \"file:x\"\n", "both"),
-        ("[keys]\nrecipients = [\"AGE-SECRET-KEY-1QQQQ\"]\n", "recipient"),
+        (
+            "[keys]\nrecipients = [\"AGE-SECRET-KEY-1QQQQ\"]\n[[source]]\nname=\"a\"\ndatabase=\"sqlite:a\"\n",
+            "recipient",
+        ),
     ] {
         let error = load(text).1.unwrap_err();
         assert_eq!(error.outcome().exit(), 2, "{error}");

@@ -20,7 +20,6 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES author, created TEXT NOT NULL, title TEXT,
         body TEXT, score REAL, tag BLOB, words INTEGER GENERATED ALWAYS AS (length(body)) VIRTUAL
     );
-    CREATE INDEX note_by_author ON note (author, created DESC);
     CREATE VIEW recent AS SELECT title, created FROM note ORDER BY created DESC LIMIT 10;
     PRAGMA user_version = 7;";
 
@@ -52,6 +51,7 @@ fn make_rows(path: &Path, rows: u64, random: &mut Random) -> rusqlite::Result<()
         insert.execute(params![author, created, title, body, score, random.bytes(16)])?;
     }
     drop(insert);
+    transaction.execute_batch("CREATE INDEX note_by_author ON note (author, created DESC)")?;
     transaction.commit()
 }
 

@@ -8,13 +8,14 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use coffer_crypto::{Passphrase, Recipient, Recipients, WorkFactor};
+use coffer_crypto::{Passphrase, Recipients, WorkFactor};
 use futures::StreamExt;
 use futures::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::{Problem, Service};
+use crate::config::parse_recipients;
 use crate::name::AppName;
 use crate::pipeline::{
     ArchiveInput, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState,
@@ -144,7 +145,7 @@ fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
         }
         (None, None) if recipients.is_empty() => Sealing::default_for(service.source(name)?, &service.inner.keys),
         (None, None) => {
-            let parsed = recipients.iter().map(|text| Ok(text.parse::<Recipient>()?)).collect::<Result<Vec<_>>>()?;
+            let parsed = parse_recipients(&recipients, "the request")?;
             Ok(Sealing::Sealed(Recipients::keys(parsed)?))
         }
     }

@@ -70,7 +70,7 @@ pub(super) fn read_archive(
     let counted = Counted { input: input.input, transfer: Arc::clone(transfer) };
     let name = input.name;
     tokio::task::spawn_blocking(move || {
-        let read = stage.run(counted, &unlock, &name);
+        let read = stage.run(counted, &unlock).map_err(|error| blame(error, &name));
         stage.sender.blocking_end(read);
     });
     receiver
@@ -83,7 +83,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn run(&self, mut input: impl Read + Send, unlock: &Unlock, name: &str) -> Result<()> {
+    fn run(&self, mut input: impl Read + Send, unlock: &Unlock) -> Result<()> {
         let mut first = Vec::new();
         input.by_ref().take(MAGIC_BYTES).read_all_of_few(&mut first)?;
         let sealed = is_sealed(&first);
@@ -95,7 +95,6 @@ impl Stage {
         let opener = Opener::new(input, unlock)?;
         drop(turn);
         let id = opener.archive_id();
-        tracing::debug!(archive = name, %id, "opened");
         self.pass_on(Reader::new(opener, Limits::default()), Some(id))
     }
 
@@ -122,6 +121,14 @@ impl Stage {
 
     fn hold(&self, bytes: bytes::Bytes) -> bytes::Bytes {
         self.budget.blocking_hold(bytes, &self.runtime)
+    }
+}
+
+/// Names the archive where it is the archive's fault.
+fn blame(error: Error, name: &str) -> Error {
+    match error {
+        Error::Archive(_) | Error::Crypto(_) | Error::Mismatch(_) | Error::Io(_) => error.about(name),
+        other => other,
     }
 }
 

@@ -44,7 +44,7 @@ impl Export {
     pub async fn prepare(app: App, sealing: Sealing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
         app.must_exist().await?;
         let reserve = budget.reserve(RESERVE_BYTES).await;
-        let dump = app.database.dump().await?;
+        let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
         Ok(Self { app, dump, front, sealing, budget, reserve, transfer })
     }
@@ -61,7 +61,7 @@ impl Export {
         let feeding_budget = budget.clone();
         tokio::spawn(async move {
             let fed = feed(&app, dump, &items_in, &feeding_budget, &reading).await;
-            items_in.end(fed).await;
+            items_in.end(fed.map_err(|error| error.about(about(&app)))).await;
         });
         let runtime = Handle::current();
         tokio::spawn(async move {
@@ -85,6 +85,10 @@ impl Export {
     }
 }
 
+fn about(app: &App) -> String {
+    format!("app {}", app.name)
+}
+
 fn front(app: &App, dump: &dyn Dump, created: jiff::Timestamp) -> Front {
     let blueprint = dump.blueprint();
     let row_encoding = match blueprint.row_encoding {
@@ -93,7 +97,8 @@ fn front(app: &App, dump: &dyn Dump, created: jiff::Timestamp) -> Front {
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         archive_id: String::new(),
-        created: created.to_string(),
+        // Of one length, as nothing else of the manifest may differ between two exports of one state.
+        created: format!("{created:.0}"),
         generator: format!("coffer {}", env!("CARGO_PKG_VERSION")),
         source: app.name.source.to_string(),
         app: app.name.app.to_string(),

@@ -101,7 +101,7 @@ impl<'a> Target<'a> {
                 Arrived::Event(Event::Manifest(found)) => manifest = Some(*found),
                 Arrived::Event(Event::Structure { schema, pre_data, post_data }) => {
                     let manifest = manifest.as_ref().ok_or(Error::StageLost)?;
-                    self.begin_rows(blueprint(manifest, schema, pre_data, post_data)?).await?;
+                    self.begin(blueprint(manifest, schema, pre_data, post_data)?).await?;
                 }
                 Arrived::Event(event) => self.take(event).await?,
             }
@@ -112,7 +112,11 @@ impl<'a> Target<'a> {
         manifest.zip(summary).ok_or(Error::StageLost)
     }
 
-    async fn begin_rows(&mut self, blueprint: Blueprint) -> Result<()> {
+    /// Objects are staged first and discarded last: the folders that both may need are theirs to remove.
+    async fn begin(&mut self, blueprint: Blueprint) -> Result<()> {
+        if let Some(objects) = &self.app.objects {
+            self.staged = Some(objects.stage().await?);
+        }
         self.rows = Rows::Loading(self.app.database.load(blueprint).await?);
         Ok(())
     }
@@ -149,13 +153,9 @@ impl<'a> Target<'a> {
     }
 
     async fn begin_object(&mut self, header: ObjectHeader) -> Result<()> {
-        let Some(objects) = &self.app.objects else {
+        let Some(staged) = self.staged.clone() else {
             let source = &self.app.name.source;
             return Err(Error::Usage(format!("the archive holds objects, and source {source} has no place for any")));
-        };
-        let staged = match &self.staged {
-            Some(staged) => Arc::clone(staged),
-            None => Arc::clone(self.staged.insert(objects.stage().await?)),
         };
         if self.uploads.len() >= UPLOADS
             && let Some(upload) = self.uploads.join_next().await
@@ -198,19 +198,18 @@ impl<'a> Target<'a> {
             tell(self.transfer, loaded.discard().await);
             return Err(error);
         }
-        if let Some(staged) = &self.staged {
-            staged.commit().await?;
+        match &self.staged {
+            Some(staged) if summary.objects.count > 0 => staged.commit().await?,
+            Some(staged) => staged.discard().await?,
+            None => {}
         }
         Ok(loaded.commit().await?)
     }
 
-    /// Leaves nothing behind: objects first, as they lie in folders that were made for the rows.
+    /// Leaves nothing behind.
     async fn discard(&mut self) {
         self.object = None;
         self.uploads.shutdown().await;
-        if let Some(staged) = self.staged.take() {
-            tell(self.transfer, staged.discard().await);
-        }
         match std::mem::replace(&mut self.rows, Rows::Done) {
             Rows::Loading(load) => tell(self.transfer, load.discard().await),
             Rows::Finishing(finishing) => {
@@ -219,6 +218,9 @@ impl<'a> Target<'a> {
                 }
             }
             Rows::NotBegun | Rows::Done => {}
+        }
+        if let Some(staged) = self.staged.take() {
+            tell(self.transfer, staged.discard().await);
         }
     }
 }

@@ -132,7 +132,10 @@ impl Load for Faulty<Box<dyn Load>> {
     }
 
     async fn finish(self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>> {
-        self.fault.call(|_| FaultPoint::Finish)?;
+        if let Err(error) = self.fault.call(|_| FaultPoint::Finish) {
+            self.inner.discard().await?;
+            return Err(error);
+        }
         let loaded = self.inner.finish(sequences).await?;
         Ok(Box::new(Faulty::new(loaded, self.fault)))
     }

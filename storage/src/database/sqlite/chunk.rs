@@ -6,11 +6,11 @@ use super::encode::RowSink;
 use crate::Result;
 
 /// A chunk that ends with a row goes out from here on.
-const ENOUGH_BYTES: usize = 1 << 20;
+const ENOUGH_BYTES: usize = 256 << 10;
 /// The most that a chunk holds. One that does not end with a newline holds exactly this, and no newline.
 const MAX_BYTES: usize = 4 << 20;
 /// What a new chunk is made for: enough, and a row of usual size beyond.
-const INITIAL_BYTES: usize = ENOUGH_BYTES + (64 << 10);
+const INITIAL_BYTES: usize = ENOUGH_BYTES + (32 << 10);
 
 /// Cuts rows into chunks and hands them on.
 pub(super) struct Chunker<F> {

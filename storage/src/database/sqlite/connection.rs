@@ -14,6 +14,8 @@ use crate::{Error, Result};
 
 /// How long a lock of somebody else's is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The page cache of a database that is read from one end to the other.
+const SCAN_CACHE_KIBIBYTES: i32 = 512;
 
 /// `path` with `suffix` after its name.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -44,6 +46,8 @@ pub(super) fn open_source(path: &Path) -> Result<Connection> {
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, found_log)
         .and_then(|_| connection.pragma_update(None, "query_only", true))
+        // A scan needs each page once.
+        .and_then(|()| connection.pragma_update(None, "cache_size", -SCAN_CACHE_KIBIBYTES))
         .map_err(Error::sqlite(what()))?;
     Ok(connection)
 }

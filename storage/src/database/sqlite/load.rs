@@ -25,7 +25,8 @@ const WHAT: &str = "loading a database";
 /// An import into a SQLite database. The thread owns the file and takes it away, unless it has been handed on.
 pub(super) struct SqliteLoad {
     commands: mpsc::Sender<Command>,
-    outcome: Outcome,
+    /// None once it has come.
+    outcome: Option<Outcome>,
     _stop: StopOnDrop,
 }
 
@@ -39,15 +40,31 @@ impl SqliteLoad {
         let flag = stop.flag();
         let (ready, is_ready) = oneshot::channel();
         let (commands, receiver) = mpsc::channel(1);
-        let (sender, mut outcome) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             // Where nobody waits any longer, what was built is dropped here, and its file with it.
             drop(sender.send(build(&path, &blueprint, &flag, ready, receiver)));
         });
+        let mut load = Self { commands, outcome: Some(outcome), _stop: stop };
         match is_ready.await {
-            Ok(()) => Ok(Self { commands, outcome, _stop: stop }),
-            Err(_) => Err(failure(&mut outcome).await),
+            Ok(()) => Ok(load),
+            Err(_) => Err(load.failure().await),
         }
+    }
+}
+
+impl SqliteLoad {
+    /// How the thread ended. It is told once.
+    async fn outcome(&mut self) -> Result<SqliteLoaded> {
+        match self.outcome.take() {
+            Some(outcome) => outcome.await.unwrap_or(Err(Error::Stopped { what: WHAT })),
+            None => Err(Error::Stopped { what: WHAT }),
+        }
+    }
+
+    /// Why the thread takes no more.
+    async fn failure(&mut self) -> Error {
+        self.outcome().await.err().unwrap_or(Error::Stopped { what: WHAT })
     }
 }
 
@@ -56,36 +73,26 @@ impl Load for SqliteLoad {
     async fn write(&mut self, table: &str, bytes: Bytes) -> Result<()> {
         match self.commands.send(Command::Write { table: table.to_owned(), bytes }).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(failure(&mut self.outcome).await),
+            Err(_) => Err(self.failure().await),
         }
     }
 
     async fn finish(mut self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>> {
         match self.commands.send(Command::Finish(sequences)).await {
-            Ok(()) => {
-                let loaded = (&mut self.outcome).await.unwrap_or(Err(Error::Stopped { what: WHAT }))?;
-                Ok(Box::new(loaded))
-            }
-            Err(_) => Err(failure(&mut self.outcome).await),
+            Ok(()) => Ok(Box::new(self.outcome().await?)),
+            Err(_) => Err(self.failure().await),
         }
     }
 
     async fn discard(self: Box<Self>) -> Result<()> {
         let Self { commands, outcome, _stop: stop } = *self;
         drop((commands, stop));
+        let Some(outcome) = outcome else { return Ok(()) };
         match outcome.await {
             Ok(Ok(loaded)) => Box::new(loaded).discard().await,
             // The thread has taken its file away before it told why it ended.
             Ok(Err(_)) | Err(_) => Ok(()),
         }
-    }
-}
-
-/// Why the thread ended. It is told once.
-async fn failure(outcome: &mut Outcome) -> Error {
-    match outcome.await {
-        Ok(Err(error)) => error,
-        Ok(Ok(_)) | Err(_) => Error::Stopped { what: WHAT },
     }
 }
 

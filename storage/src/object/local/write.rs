@@ -76,7 +76,7 @@ impl Temporary {
         let missing = if durability == Durability::EachFile { Missing::MakeAndSync } else { Missing::Make };
         let folder = path.open_parent(root, missing)?;
         let folder = folder.ok_or_else(|| Error::NotFound { what: format!("folder {}", root.display()) })?;
-        make_way(&folder, &path, &key)?;
+        make_way(&folder, &path, &key, durability)?;
         let name = path::temporary()?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&folder, name.as_slice(), flags, Mode::from_raw_mode(0o666))
@@ -96,7 +96,7 @@ impl Temporary {
         if durability == Durability::EachFile {
             fsync(file).map_err(failed)?;
         }
-        make_way(&self.folder, &path, &self.key)?;
+        make_way(&self.folder, &path, &self.key, durability)?;
         renameat(&self.folder, self.name.as_slice(), &self.folder, path.name).map_err(failed)?;
         if durability == Durability::EachFile {
             fsync(&self.folder).map_err(failed)?;
@@ -112,19 +112,22 @@ impl Drop for Temporary {
     }
 }
 
-/// Checks that a file can stand there, and takes away a folder that carries nothing.
-fn make_way(folder: &OwnedFd, path: &KeyPath<'_>, key: &ObjectKey) -> Result<()> {
+/// Checks that a file can stand there, and takes away a folder that carries nothing. In a waiting place there is no such
+/// folder: one that is empty has just been made for another object.
+fn make_way(folder: &OwnedFd, path: &KeyPath<'_>, key: &ObjectKey, durability: Durability) -> Result<()> {
+    let in_the_way = || {
+        let why = format!("there are objects {key}/…, and a folder can't be a file as well");
+        Error::refused(format!("object {key}"), why)
+    };
     match kind_of(folder, path.name) {
         Ok(FileType::RegularFile) | Err(Errno::NOENT) => Ok(()),
+        Ok(FileType::Directory) if durability == Durability::Later => Err(in_the_way()),
         Ok(FileType::Directory) => {
             let cleared = path::open_folder(folder, path.name)
                 .and_then(|inner| walk::clear_empty(&inner, 0))
                 .and_then(|()| unlinkat(folder, path.name, AtFlags::REMOVEDIR));
             match cleared {
-                Err(Errno::NOTEMPTY | Errno::EXIST) => Err(Error::refused(
-                    format!("object {key}"),
-                    format!("there are objects {key}/…, and a folder can't be a file as well"),
-                )),
+                Err(Errno::NOTEMPTY | Errno::EXIST) => Err(in_the_way()),
                 other => other.map_err(|error| path.failed("storing", error)),
             }
         }

@@ -1,0 +1,22 @@
+//! The long runs: what CI does with small numbers, with large ones. `just soak` prints the figures.
+
+use anyhow::{Result, ensure};
+use coffer_tests::{Coffer, assert_same_app, measure_round_trip, mixed_files};
+
+#[test]
+fn an_app_of_2_gib_goes_round_under_96_mib() -> Result<()> {
+    measure_round_trip(&Coffer::new(env!("CARGO_BIN_EXE_coffer"))?, 2_048, 96 << 20)
+}
+
+#[test]
+fn a_thousand_files_and_one_of_200_mib_come_back_equal() -> Result<()> {
+    let coffer = Coffer::new(env!("CARGO_BIN_EXE_coffer"))?;
+    let (from, to) = (coffer.app("a"), coffer.app("b"));
+    from.fill_awkward("UTF-16le")?;
+    mixed_files(&from.files(), 200 << 20)?;
+    coffer.make_identity()?;
+    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
+    let told = coffer.run_well(["restore", "x.coffer", "--into", "local/b"])?;
+    ensure!(coffer.path("x.coffer").metadata()?.len() > 100 << 20, "{}", String::from_utf8_lossy(&told));
+    assert_same_app(&from, &to)
+}
