@@ -79,6 +79,39 @@ fn unhex(digits: &str) -> Vec<u8> {
     digits.as_bytes().chunks(2).map(pair).collect()
 }
 
+/// The blocks of an archive as a reader meets them, folded into a digest: it holds none of them.
+#[derive(Default)]
+pub(crate) struct BlocksDigest {
+    sum: Sha256,
+    /// How many.
+    pub(crate) count: u32,
+    /// Whether the last one was full. Only the last of all need not be.
+    last_is_full: bool,
+}
+
+impl BlocksDigest {
+    /// Takes the next block.
+    ///
+    /// # Errors
+    /// Where the one before it was not full: a writer makes as few blocks as it can.
+    pub(crate) fn add(&mut self, block: &BlockSummary) -> std::result::Result<(), &'static str> {
+        if self.count > 0 && !self.last_is_full {
+            return Err("the index block before it is not full");
+        }
+        self.count += 1;
+        self.last_is_full = block.count >= BLOCK_MAX_RECORDS as u64 || block.size >= BLOCK_MAX_BYTES as u64 / 2;
+        let BlockSummary { member, skip, size, count, first, last } = block;
+        self.sum.update(format!("{member} {skip} {size} {count} {} {first} {} {last}\n", first.len(), last.len()));
+        Ok(())
+    }
+
+    /// Whether these are the blocks that were met.
+    pub(crate) fn matches(&self, blocks: &[BlockSummary]) -> bool {
+        let mut other = Self::default();
+        blocks.iter().all(|block| other.add(block).is_ok()) && other.sum.finalize() == self.sum.clone().finalize()
+    }
+}
+
 /// Where a block stands and which paths it covers: what `summary.json` says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockSummary {

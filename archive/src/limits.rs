@@ -10,17 +10,19 @@ pub struct Limits {
     /// Bytes of the tar layer for each byte of the compressed layer, asked once 64 MiB have been unpacked. Deflate
     /// itself can't pass 1,032 (RFC 1951).
     pub expansion: u64,
-    /// Bytes of manifest, schema, SQL, sequences and summary, each.
+    /// Bytes of manifest, schema, SQL, sequences and summary, each: they are held whole.
     pub document_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 1 << 36, bytes: 1 << 50, expansion: 1_100, document_bytes: 64 << 20 }
+        Self { entries: 1 << 36, bytes: 1 << 50, expansion: 1_032, document_bytes: Self::DOCUMENT_MAX_BYTES }
     }
 }
 
 impl Limits {
+    /// The largest document that a writer makes and a reader takes where nothing else is said.
+    pub(crate) const DOCUMENT_MAX_BYTES: u64 = 16 << 20;
     /// Unpacked bytes below which nobody asks for the rate of expansion.
     pub(crate) const EXPANSION_FROM_BYTES: u64 = 64 << 20;
 }

@@ -1,7 +1,5 @@
 //! The documents at both ends of an archive: what is known at the start, and what only at the end.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -109,8 +107,6 @@ pub(crate) fn table_names(schema: &[u8]) -> serde_json::Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Table {
         name: String,
-        #[serde(flatten)]
-        _rest: BTreeMap<String, serde::de::IgnoredAny>,
     }
     let schema: Schema = serde_json::from_slice(schema)?;
     Ok(schema.tables.into_iter().map(|table| table.name).collect())

@@ -15,7 +15,7 @@ use tar::EntryType;
 use order::Stage;
 
 use crate::header::{BLOCK, PAX_MAX_BYTES, PaxRecords, RawHeader, parse_pax};
-use crate::index::{Block, BlockSummary, IndexDigest, Position, Record};
+use crate::index::{Block, BlocksDigest, IndexDigest, Position, Record};
 use crate::manifest::table_names;
 use crate::member_stream::MemberStream;
 use crate::rows::Tables;
@@ -63,7 +63,6 @@ pub struct Reader<R> {
     stage: Stage,
     manifest: Option<Manifest>,
     structure: Structure,
-    table_names: Vec<String>,
     tables: Tables,
     objects: ObjectTotals,
     entries: u64,
@@ -71,7 +70,7 @@ pub struct Reader<R> {
     seen_records: u64,
     told: IndexDigest,
     told_records: u64,
-    blocks: Vec<BlockSummary>,
+    blocks: BlocksDigest,
     last_key: Vec<u8>,
     last_path: String,
     body: Option<Body>,
@@ -107,7 +106,6 @@ impl<R: Read> Reader<R> {
             stage: Stage::Manifest,
             manifest: None,
             structure: Structure::default(),
-            table_names: Vec::new(),
             tables: Tables::default(),
             objects: ObjectTotals::default(),
             entries: 0,
@@ -115,7 +113,7 @@ impl<R: Read> Reader<R> {
             seen_records: 0,
             told: IndexDigest::default(),
             told_records: 0,
-            blocks: Vec::new(),
+            blocks: BlocksDigest::default(),
             last_key: Vec::new(),
             last_path: String::new(),
             body: None,
@@ -223,7 +221,8 @@ impl<R: Read> Reader<R> {
                 Some(Event::Manifest(Box::new(manifest)))
             }
             EntryName::Schema => {
-                self.table_names = table_names(&content).map_err(|error| wrong(error.to_string()))?;
+                let names = table_names(&content).map_err(|error| wrong(error.to_string()))?;
+                self.tables = Tables::new(names).map_err(|why| wrong(why.into()))?;
                 self.structure.schema = content;
                 None
             }
@@ -246,7 +245,11 @@ impl<R: Read> Reader<R> {
                     told.add(record);
                     *records += 1;
                 });
-                self.blocks.push(block.map_err(wrong)?.summary(body.at));
+                let block = block.map_err(wrong)?.summary(body.at);
+                self.blocks.add(&block).map_err(|why| wrong(why.into()))?;
+                if self.told_records > self.seen_records {
+                    return Err(wrong("the index describes more entries than stand before it".into()));
+                }
                 None
             }
             EntryName::Summary => {

@@ -1,6 +1,6 @@
 //! A table's rows as they pass: counted, digested, and their chunks held to the format's rules.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
@@ -84,61 +84,70 @@ impl TableRows {
 /// All tables of an archive, one after the other.
 #[derive(Default)]
 pub(crate) struct Tables {
-    done: Vec<TableSummary>,
-    names: HashSet<String>,
-    current: Option<TableRows>,
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+    done: HashMap<usize, TableSummary>,
+    current: Option<(usize, TableRows)>,
 }
 
 impl Tables {
+    /// The tables that the schema has, in its order. There are rows of no others.
+    pub(crate) fn new(names: Vec<String>) -> Result<Self, &'static str> {
+        let places: HashMap<_, _> = names.iter().cloned().enumerate().map(|(place, name)| (name, place)).collect();
+        if places.len() < names.len() {
+            return Err("a table stands twice in the schema");
+        }
+        Ok(Self { names, places, ..Self::default() })
+    }
+
     /// A chunk begins. Chunks of a table stand together, numbered from 0.
     pub(crate) fn begin_chunk(&mut self, table: &str, number: u32, size: u64) -> Result<(), &'static str> {
         if size > CHUNK_MAX_BYTES as u64 {
             return Err("a chunk of rows is over 4 MiB");
         }
-        if self.current.as_ref().is_none_or(|current| current.name != table) {
+        if self.current.as_ref().is_none_or(|(_, current)| current.name != table) {
             self.end_table()?;
-            if !self.names.insert(table.to_owned()) {
+            let place = *self.places.get(table).ok_or("the schema has no such table")?;
+            if self.done.contains_key(&place) {
                 return Err("the chunks of a table do not stand together");
             }
-            self.current = Some(TableRows::new(table.to_owned()));
+            self.current = Some((place, TableRows::new(table.to_owned())));
         }
-        let expected = self.current.as_ref().map_or(0, |current| current.chunks);
-        if number == expected { Ok(()) } else { Err("the chunks of a table are not numbered without gaps") }
+        if number == self.next_chunk(table) {
+            Ok(())
+        } else {
+            Err("the chunks of a table are not numbered without gaps")
+        }
     }
 
     /// The number that the next chunk of `table` has.
     pub(crate) fn next_chunk(&self, table: &str) -> u32 {
-        self.current.as_ref().filter(|current| current.name == table).map_or(0, |current| current.chunks)
+        self.current.as_ref().filter(|(_, current)| current.name == table).map_or(0, |(_, current)| current.chunks)
     }
 
     /// A piece of the chunk passes.
     pub(crate) fn add(&mut self, piece: &[u8]) {
-        if let Some(current) = &mut self.current {
+        if let Some((_, current)) = &mut self.current {
             current.add(piece);
         }
     }
 
     /// The chunk ends.
     pub(crate) fn end_chunk(&mut self) -> Result<(), &'static str> {
-        self.current.as_mut().map_or(Ok(()), TableRows::end_chunk)
+        self.current.as_mut().map_or(Ok(()), |(_, current)| current.end_chunk())
     }
 
-    /// The counts of the tables named, in that order, those without rows too.
-    pub(crate) fn finish(mut self, names: &[String]) -> Result<Vec<TableSummary>, &'static str> {
+    /// The counts of all tables in the order of the schema, those without rows too.
+    pub(crate) fn finish(mut self) -> Result<Vec<TableSummary>, &'static str> {
         self.end_table()?;
-        let mut summaries = Vec::with_capacity(names.len());
-        let mut found: std::collections::HashMap<_, _> =
-            self.done.into_iter().map(|table| (table.name.clone(), table)).collect();
-        for name in names {
-            let empty = || TableRows::new(name.clone()).summary();
-            summaries.push(found.remove(name).map_or_else(empty, Ok)?);
-        }
-        if found.is_empty() { Ok(summaries) } else { Err("there are rows of a table that the schema does not have") }
+        let Self { names, mut done, .. } = self;
+        let count = |(place, name)| done.remove(&place).map_or_else(|| TableRows::new(name).summary(), Ok);
+        names.into_iter().enumerate().map(count).collect()
     }
 
     fn end_table(&mut self) -> Result<(), &'static str> {
-        if let Some(table) = self.current.take() {
-            self.done.push(table.summary()?);
+        if let Some((place, table)) = self.current.take() {
+            self.done.insert(place, table.summary()?);
         }
         Ok(())
     }
@@ -149,11 +158,11 @@ mod tests {
     use super::*;
 
     fn count(pieces: &[&[u8]]) -> Result<Vec<TableSummary>, &'static str> {
-        let mut tables = Tables::default();
+        let mut tables = Tables::new(vec!["empty".into(), "t".into()])?;
         tables.begin_chunk("t", 0, 1)?;
         pieces.iter().for_each(|piece| tables.add(piece));
         tables.end_chunk()?;
-        tables.finish(&["empty".into(), "t".into()])
+        tables.finish()
     }
 
     #[test]
@@ -171,7 +180,9 @@ mod tests {
     fn chunks_that_break_the_rules_are_refused() {
         assert!(count(&[b"[1]"]).is_err());
         assert!(count(&[b""]).is_err());
-        let mut tables = Tables::default();
+        assert!(Tables::new(vec!["a".into(), "a".into()]).is_err());
+        let mut tables = Tables::new(vec!["t".into(), "a".into(), "b".into()]).unwrap();
+        assert!(tables.begin_chunk("unknown", 0, 1).is_err());
         assert!(tables.begin_chunk("t", 1, 1).is_err());
         assert!(tables.begin_chunk("t", 0, CHUNK_MAX_BYTES as u64 + 1).is_err());
         for table in ["a", "b"] {

@@ -9,7 +9,9 @@ use crate::index::{Block, Index, Position, Record};
 use crate::manifest::table_names;
 use crate::member::{Footer, MEMBER_SIZE, MemberCompressor};
 use crate::rows::Tables;
-use crate::{EntryName, Error, Manifest, ObjectHeader, ObjectTotals, Result, RowEncoding, Summary, fingerprint};
+use crate::{
+    EntryName, Error, Limits, Manifest, ObjectHeader, ObjectTotals, Result, RowEncoding, Summary, fingerprint,
+};
 
 /// Writes one archive, in fixed memory, whatever the app's size.
 ///
@@ -21,7 +23,6 @@ pub struct Writer<W> {
     members: Members<W>,
     encoding: RowEncoding,
     fingerprint: String,
-    table_names: Vec<String>,
     tables: Tables,
     index: Index,
     blocks: Vec<crate::index::BlockSummary>,
@@ -50,7 +51,6 @@ impl<W: Write> Writer<W> {
             members: Members::new(out),
             encoding: manifest.row_encoding,
             fingerprint: manifest.fingerprint.clone(),
-            table_names: Vec::new(),
             tables: Tables::default(),
             index: Index::default(),
             blocks: Vec::new(),
@@ -71,7 +71,8 @@ impl<W: Write> Writer<W> {
             return Err(Error::unwritable("manifest.json", "its fingerprint is not that of the structure"));
         }
         let schema_path = EntryName::Schema.path()?;
-        self.table_names = table_names(schema).map_err(|error| Error::unwritable(schema_path, error.to_string()))?;
+        let names = table_names(schema).map_err(|error| Error::unwritable(&*schema_path, error.to_string()))?;
+        self.tables = Tables::new(names).map_err(|why| Error::unwritable(schema_path, why))?;
         self.document(&EntryName::Schema, schema)?;
         self.document(&EntryName::PreData, pre_data)?;
         self.document(&EntryName::PostData, post_data)
@@ -143,7 +144,7 @@ impl<W: Write> Writer<W> {
             self.block(block)?;
         }
         let at = self.members.position();
-        let tables = std::mem::take(&mut self.tables).finish(&self.table_names);
+        let tables = std::mem::take(&mut self.tables).finish();
         let summary = Summary {
             complete: true,
             tables: tables.map_err(|why| Error::unwritable("summary.json", why))?,
@@ -164,6 +165,9 @@ impl<W: Write> Writer<W> {
     }
 
     fn document(&mut self, name: &EntryName, content: &[u8]) -> Result<()> {
+        if content.len() as u64 > Limits::DOCUMENT_MAX_BYTES {
+            return Err(Error::unwritable(name.path()?, "it is over 16 MiB, and no reader would take it"));
+        }
         self.begin(name, content.len() as u64, plain_entry(name, content.len() as u64)?)?;
         self.object_bytes(content)?;
         self.end(true)

@@ -46,13 +46,23 @@ pub(crate) fn header(key: &ArchiveKey, id: ArchiveId, recipients: &Recipients) -
     Ok(header)
 }
 
-/// Reads and checks a header, and not a byte more.
+/// A header as it was read: nothing of it is checked but its lengths.
+pub(crate) struct LockedHeader {
+    envelope: Vec<u8>,
+    id: ArchiveId,
+    /// What the tag is over.
+    covered: Vec<u8>,
+    tag: [u8; TAG_SIZE],
+    length: u64,
+}
+
+/// Reads a header, and not a byte more.
 ///
 /// # Errors
 ///
-/// What the header's fields can be wrong with; [`Error::CutShort`] where it is not whole; [`Error::Io`] from the input.
-/// Holds at most 65,596 bytes of it.
-pub(crate) fn read(input: &mut impl Read, unlock: &Unlock) -> Result<Header> {
+/// What the header's lengths can be wrong with; [`Error::CutShort`] where it is not whole; [`Error::Io`] from the input.
+/// Holds at most 65,596 bytes of it, twice.
+pub(crate) fn read(input: &mut impl Read) -> Result<LockedHeader> {
     let mut parts = Parts { input, read: Vec::new() };
     check_magic(parts.magic()?)?;
     let length = u32::from_le_bytes(parts.array()?);
@@ -60,10 +70,20 @@ pub(crate) fn read(input: &mut impl Read, unlock: &Unlock) -> Result<Header> {
     let id = ArchiveId::from(parts.array::<16>()?);
     let covered = parts.read.clone();
     let tag = parts.array::<TAG_SIZE>()?;
+    Ok(LockedHeader { envelope, id, covered, tag, length: parts.offset() })
+}
 
-    let key = agefile::unwrap(&envelope, unlock)?;
-    key.header_key(id).check(&covered, &tag)?;
-    Ok(Header { id, keys: key.segment_keys(id), length: parts.offset() })
+impl LockedHeader {
+    /// Opens the envelope and checks the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongKey`], [`Error::ExcessiveWork`], and what can be damaged in a header.
+    pub(crate) fn open(self, unlock: &Unlock) -> Result<Header> {
+        let key = agefile::unwrap(&self.envelope, unlock)?;
+        key.header_key(self.id).check(&self.covered, &self.tag)?;
+        Ok(Header { id: self.id, keys: key.segment_keys(self.id), length: self.length })
+    }
 }
 
 fn check_magic(magic: [u8; MAGIC.len()]) -> Result<()> {

@@ -48,4 +48,4 @@ pub use key::ArchiveKey;
 pub use passphrase::{Passphrase, WorkFactor};
 pub use recipient::{Recipient, Recipients};
 pub use segment::{Position, SEGMENT_SIZE, SegmentKeys, SegmentNumber, TAG_SIZE};
-pub use stream::{Opener, Sealer};
+pub use stream::{Locked, Opener, Sealer};

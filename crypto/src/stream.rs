@@ -3,7 +3,7 @@
 mod opener;
 mod sealer;
 
-pub use opener::Opener;
+pub use opener::{Locked, Opener};
 pub use sealer::Sealer;
 
 use crate::{SEGMENT_SIZE, TAG_SIZE};

@@ -46,7 +46,7 @@ impl<R> Reader<R> {
         self.stage = next;
         match name {
             EntryName::Rows { .. } | EntryName::Object(_) => Ok(()),
-            EntryName::Index(number) if *number as usize != self.blocks.len() => {
+            EntryName::Index(number) if *number != self.blocks.count => {
                 wrong("index blocks are not numbered without gaps")
             }
             EntryName::Index(_) if size > BLOCK_MAX_BYTES as u64 => wrong("an index block is over 1 MiB"),

@@ -5,8 +5,9 @@ use std::mem;
 use std::ops::Range;
 
 use super::SEALED_SIZE;
+use crate::envelope::{self, Header, LockedHeader};
 use crate::fill::fill;
-use crate::{ArchiveId, Error, Position, Result, SegmentKeys, SegmentNumber, TAG_SIZE, Unlock, envelope};
+use crate::{ArchiveId, Error, Position, Result, SegmentKeys, SegmentNumber, TAG_SIZE, Unlock};
 
 /// Gives the plaintext of a sealed archive, each byte only after the tag of its segment was checked.
 ///
@@ -35,6 +36,35 @@ enum State {
     Failed(Error),
 }
 
+/// A sealed archive whose header was read and not opened yet: for whoever must wait for the input before the work, which
+/// takes tens of MiB where there is a passphrase.
+pub struct Locked<R: Read> {
+    input: R,
+    header: LockedHeader,
+}
+
+impl<R: Read> Locked<R> {
+    /// Reads the header, and nothing beyond.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSealed`], [`Error::UnsupportedVersion`], [`Error::EnvelopeTooLong`], [`Error::CutShort`], and
+    /// [`Error::Io`] from the input.
+    pub fn read(mut input: R) -> Result<Self> {
+        let header = envelope::read(&mut input)?;
+        Ok(Self { input, header })
+    }
+
+    /// Opens the header and checks it. Reads nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongKey`], [`Error::ExcessiveWork`] (before any work is done), and what can be damaged in a header.
+    pub fn unlock(self, unlock: &Unlock) -> Result<Opener<R>> {
+        Ok(Opener::begin(self.input, self.header.open(unlock)?))
+    }
+}
+
 impl<R: Read> Opener<R> {
     /// Reads the header, opens it and checks it, and reads nothing beyond.
     ///
@@ -43,9 +73,12 @@ impl<R: Read> Opener<R> {
     /// [`Error::NotSealed`], [`Error::UnsupportedVersion`], [`Error::WrongKey`], [`Error::ExcessiveWork`] (before any
     /// work is done), what can be damaged in a header, [`Error::CutShort`] where it is not whole, and [`Error::Io`]
     /// from the input.
-    pub fn new(mut input: R, unlock: &Unlock) -> Result<Self> {
-        let header = envelope::read(&mut input, unlock)?;
-        Ok(Self {
+    pub fn new(input: R, unlock: &Unlock) -> Result<Self> {
+        Locked::read(input)?.unlock(unlock)
+    }
+
+    fn begin(input: R, header: Header) -> Self {
+        Self {
             input,
             id: header.id,
             keys: header.keys,
@@ -55,7 +88,7 @@ impl<R: Read> Opener<R> {
             next: SegmentNumber::FIRST,
             offset: header.length,
             state: State::Reading,
-        })
+        }
     }
 
     /// The id in the header.
