@@ -144,10 +144,11 @@ pub trait Load: Send {
     /// database is behind. An error may be that of an earlier piece; after one, nothing but a drop is of use.
     async fn write(&mut self, table: &str, bytes: Bytes) -> Result<()>;
 
-    /// Ends the rows, and builds and checks the rest.
-    async fn finish(self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>>;
+    /// Ends the rows, and builds and checks the rest, which can take hours. After it, or an error of it, nothing but a drop is of
+    /// use; dropping its future half-way ends nothing, and a drop or [`Load::discard`] then does.
+    async fn finish(&mut self, sequences: Bytes) -> Result<Box<dyn Loaded>>;
 
-    /// Takes it away: nothing is left when this returns.
+    /// Takes it away, and ends what it is doing: nothing is left when this returns.
     async fn discard(self: Box<Self>) -> Result<()>;
 }
 
@@ -157,10 +158,17 @@ pub trait Loaded: Send {
     /// What stands in the new database, read back from it, in the blueprint's order.
     fn tables(&self) -> &[TableSummary];
 
-    /// Makes it visible, at once and whole.
+    /// Takes the last look at the target and whatever locks a commit needs, so that after it `commit` all but can't fail. Changes
+    /// nothing that can be seen. Dropping this, or a discard, gives the locks back.
     ///
     /// # Errors
-    /// `NotEmpty` where somebody filled the target meanwhile, `Busy` where somebody holds it; then nothing is visible.
+    /// `NotEmpty` where somebody filled the target meanwhile, `Busy` where somebody holds it; another try may succeed.
+    async fn prepare(&mut self) -> Result<()>;
+
+    /// Makes it visible, at once and whole. Prepares it first where nobody has.
+    ///
+    /// # Errors
+    /// Those of [`Loaded::prepare`]; then nothing is visible.
     async fn commit(self: Box<Self>) -> Result<()>;
 
     /// Takes it away.

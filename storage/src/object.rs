@@ -19,7 +19,7 @@ pub use local::LocalFolder;
 pub struct ObjectMeta {
     /// The length of the body.
     pub size: u64,
-    /// When it was last modified, in seconds since 1970.
+    /// When it was last modified, in seconds since 1970; 0 is any time before as well.
     pub modified: Option<u64>,
     /// Its media type.
     pub content_type: Option<String>,
@@ -96,6 +96,7 @@ pub trait StagedObjects: Send + Sync {
     /// `NotEmpty` where the store holds an object meanwhile; then nothing is visible.
     async fn commit(&self) -> Result<()>;
 
-    /// Takes all of them away, also after a commit: for a caller whose next step failed.
+    /// Takes all of them away, also after a commit: for a caller whose next step failed. Where anybody has changed, added or
+    /// removed an object since the commit, it deletes nothing, and the error names the place where all are.
     async fn discard(&self) -> Result<()>;
 }

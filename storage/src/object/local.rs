@@ -22,7 +22,7 @@ mod write;
 /// nowhere. What is neither a file nor a folder makes a listing fail, by name. Folders without files carry nothing and are not
 /// listed; a `put` that failed may leave some. Files named `.coffer-tmp-` and 16 hexadecimal digits are ours and not listed.
 ///
-/// A folder knows an object's bytes and time. Content type comes from the name; what else [`ObjectMeta`] says is not kept.
+/// A folder knows an object's bytes and time, which is 0 where it is before 1970. Content type comes from the name; what else [`ObjectMeta`] says is not kept.
 /// A key can't stand here, and is refused, that has an empty segment, `.` or `..`, a NUL byte, a segment of over 255 bytes, or
 /// more than 256 segments; nor can `a` beside `a/b`.
 #[derive(Clone, Debug)]

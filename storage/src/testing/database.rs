@@ -6,13 +6,18 @@
     reason = "a suite fails by panicking, and stays on its test's thread"
 )]
 
-use std::{collections::BTreeMap, future::Future};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use sha2::{Digest, Sha256};
 
 use super::expect_traces;
-use crate::{Blueprint, Database, Error, Loaded, Occupancy, RowsDigest, TableSummary};
+use crate::{Blueprint, Database, Error, Load, Loaded, Occupancy, RowsDigest, TableSummary};
 
 /// An export, collected.
 struct Collected {
@@ -37,6 +42,7 @@ where
     occupied(&source, &collected).await;
     expect_traces(&traces, &before, "a load into what is occupied").await;
     dropped(&fresh, &collected, &traces).await;
+    given_up(&fresh, &collected, &traces).await;
     failed(&fresh, &collected, &traces).await;
     left_early(&source).await;
     assert_same(&collected, &collect(&source).await);
@@ -56,8 +62,10 @@ async fn round_trip(target: &impl Database, source: &impl Database, collected: &
             load.write(table, Bytes::copy_from_slice(piece)).await.unwrap();
         }
     }
-    let loaded = load.finish(collected.sequences.clone()).await.unwrap();
+    let mut loaded = load.finish(collected.sequences.clone()).await.unwrap();
     assert_eq!(loaded.tables(), summaries(collected));
+    loaded.prepare().await.unwrap();
+    loaded.prepare().await.unwrap();
     assert_ne!(target.occupancy().await.unwrap(), Occupancy::Occupied, "visible before its commit");
     loaded.commit().await.unwrap();
     assert_eq!(target.occupancy().await.unwrap(), Occupancy::Occupied);
@@ -92,6 +100,34 @@ async fn dropped<D: Database>(fresh: &impl Fn() -> D, collected: &Collected, tra
     expect_traces(traces, &before, "a load dropped before its commit").await;
     load_whole(&fresh(), collected).await.discard().await.unwrap();
     expect_traces(traces, &before, "a discarded load").await;
+}
+
+/// A finish that is given up, at any point, and a discard leave nothing, and soon.
+async fn given_up<D: Database>(fresh: &impl Fn() -> D, collected: &Collected, traces: &impl Fn() -> Vec<String>) {
+    let before = traces();
+    for wait_ms in [0, 1, 5, 25, 125] {
+        let mut load = load_rows(&fresh(), collected).await;
+        let finish = load.finish(collected.sequences.clone());
+        let finished = match wait_ms {
+            0 => finish.now_or_never().transpose(),
+            _ => tokio::time::timeout(Duration::from_millis(wait_ms), finish).await.ok().transpose(),
+        };
+        let given_up = Instant::now();
+        match finished.unwrap() {
+            Some(loaded) => loaded.discard().await.unwrap(),
+            None => load.discard().await.unwrap(),
+        }
+        assert!(given_up.elapsed() < Duration::from_secs(5), "a discard took {:?}", given_up.elapsed());
+        assert_eq!(traces(), before, "a finish given up and discarded is gone at once");
+    }
+    let mut prepared = load_whole(&fresh(), collected).await;
+    prepared.prepare().await.unwrap();
+    prepared.discard().await.unwrap();
+    assert_eq!(traces(), before, "what was prepared and discarded is gone at once");
+    let mut prepared = load_whole(&fresh(), collected).await;
+    prepared.prepare().now_or_never();
+    drop(prepared);
+    expect_traces(traces, &before, "a load dropped while it is prepared").await;
 }
 
 /// Whatever fails, nothing stays.
@@ -132,11 +168,15 @@ async fn left_early(source: &impl Database) {
 }
 
 async fn load_whole(database: &impl Database, collected: &Collected) -> Box<dyn Loaded> {
+    load_rows(database, collected).await.finish(collected.sequences.clone()).await.unwrap()
+}
+
+async fn load_rows(database: &impl Database, collected: &Collected) -> Box<dyn Load> {
     let mut load = database.load(collected.blueprint.clone()).await.unwrap();
     for (table, rows) in &collected.rows {
         load.write(table, Bytes::copy_from_slice(rows)).await.unwrap();
     }
-    load.finish(collected.sequences.clone()).await.unwrap()
+    load
 }
 
 /// Reads a whole dump and holds it to the law of chunks.

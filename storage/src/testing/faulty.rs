@@ -131,13 +131,10 @@ impl Load for Faulty<Box<dyn Load>> {
         self.inner.write(table, bytes).await
     }
 
-    async fn finish(self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>> {
-        if let Err(error) = self.fault.call(|_| FaultPoint::Finish) {
-            self.inner.discard().await?;
-            return Err(error);
-        }
+    async fn finish(&mut self, sequences: Bytes) -> Result<Box<dyn Loaded>> {
+        self.fault.call(|_| FaultPoint::Finish)?;
         let loaded = self.inner.finish(sequences).await?;
-        Ok(Box::new(Faulty::new(loaded, self.fault)))
+        Ok(Box::new(Faulty::new(loaded, self.fault.clone())))
     }
 
     async fn discard(self: Box<Self>) -> Result<()> {
@@ -149,6 +146,10 @@ impl Load for Faulty<Box<dyn Load>> {
 impl Loaded for Faulty<Box<dyn Loaded>> {
     fn tables(&self) -> &[TableSummary] {
         self.inner.tables()
+    }
+
+    async fn prepare(&mut self) -> Result<()> {
+        self.inner.prepare().await
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {

@@ -203,6 +203,9 @@ fn script<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<String> {
     let mut script = String::new();
     for entry in entries {
         script.push_str(&entry.sql);
+        if ends_in_comment(&entry.sql) {
+            script.push_str("*/");
+        }
         let last_line = entry.sql.rsplit('\n').next().unwrap_or_default();
         script.push_str(if last_line.contains("--") { "\n;\n" } else { ";\n" });
     }
@@ -213,4 +216,53 @@ fn script<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<String> {
         )));
     }
     Ok(script)
+}
+
+/// Whether a statement ends inside a comment that `*/` should close, but only the end of the text does, as SQLite allows. A quote
+/// that stands twice ends one string and begins another.
+fn ends_in_comment(sql: &str) -> bool {
+    let mut rest = sql;
+    while let Some(at) = rest.find(['\'', '"', '`', '[', '-', '/']) {
+        let from = rest.split_at(at).1;
+        let (opening, closing) = match from.as_bytes() {
+            [b'/', b'*', _, ..] => ("/*", "*/"),
+            [b'-', b'-', ..] => ("--", "\n"),
+            [b'\'', ..] => ("'", "'"),
+            [b'"', ..] => ("\"", "\""),
+            [b'`', ..] => ("`", "`"),
+            [b'[', ..] => ("[", "]"),
+            _ => ("-", ""),
+        };
+        match from.split_at(opening.len()).1.split_once(closing) {
+            Some((_, after)) => rest = after,
+            None => return opening == "/*",
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_comment_that_nothing_closes() {
+        let cases = [
+            ("CREATE TABLE t (a)", false),
+            ("CREATE VIEW v AS SELECT 1 - 2 / 3 * 4 -- why", false),
+            ("CREATE VIEW v AS SELECT 1 -- why\n", false),
+            ("CREATE VIEW v AS SELECT 1 -- /* why\n, 2", false),
+            ("CREATE VIEW v AS SELECT 1 /* why", true),
+            ("CREATE VIEW v AS SELECT 1 /*/", true),
+            ("CREATE VIEW v AS SELECT 1 /* -- 'why\n*", true),
+            ("CREATE VIEW v AS SELECT 1 /* why */", false),
+            ("CREATE VIEW v AS SELECT 1 /**/ /* why *//* ü", true),
+            ("CREATE VIEW v AS SELECT '/* '' /* ü', \"--\", \"\"\"/*\", `/*`, [/*'], '--'", false),
+            ("CREATE VIEW v AS SELECT 'it''s', \"a\"\"b\", [a\"] /* it's", true),
+            ("CREATE VIEW v AS SELECT '/*' --'", false),
+        ];
+        for (sql, expected) in cases {
+            assert_eq!(ends_in_comment(sql), expected, "{sql}");
+        }
+    }
 }

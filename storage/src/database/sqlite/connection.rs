@@ -14,6 +14,10 @@ use crate::{Error, Result};
 
 /// How long a lock of somebody else's is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest value or record that a stranger's SQL may make, until there are rows that need more.
+const STRANGERS_LENGTH_BYTES: i32 = 16 << 20;
+/// What a record has beyond its values.
+const RECORD_OVERHEAD_BYTES: usize = 1 << 20;
 /// The page cache of a database that is read from one end to the other.
 const SCAN_CACHE_KIBIBYTES: i32 = 512;
 
@@ -91,8 +95,20 @@ fn prepare_for_strangers(connection: &Connection, settings: &Settings) -> rusqli
     connection.pragma_update(None, "ignore_check_constraints", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, STRANGERS_LENGTH_BYTES)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
+    Ok(())
+}
+
+/// Lets a row of so many encoded bytes be stored, and indexed: four times as much, for UTF-16 has two bytes for one of them, and
+/// a generated column may be a copy. SQLite sees to it that its own limit is not passed.
+pub(super) fn make_room(connection: &Connection, row_bytes: usize) -> rusqlite::Result<()> {
+    let needed_bytes = row_bytes.saturating_mul(4).saturating_add(RECORD_OVERHEAD_BYTES);
+    let needed_bytes = i32::try_from(needed_bytes).unwrap_or(i32::MAX);
+    if connection.limit(Limit::SQLITE_LIMIT_LENGTH)? < needed_bytes {
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, needed_bytes)?;
+    }
     Ok(())
 }
 

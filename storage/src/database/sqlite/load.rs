@@ -1,6 +1,9 @@
 //! An import: a thread that builds a database beside the target, fed through a channel of one piece.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +11,9 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    blocking, blueprint, check_target, commit, connection, guard,
+    blocking, blueprint, check_target,
+    commit::Publication,
+    connection, guard,
     guard::Permit,
     rows,
     rows::Command,
@@ -54,12 +59,12 @@ impl SqliteLoad {
 }
 
 impl SqliteLoad {
-    /// How the thread ended. It is told once.
+    /// How the thread ended. It is told once, and not lost where the wait for it is given up.
     async fn outcome(&mut self) -> Result<SqliteLoaded> {
-        match self.outcome.take() {
-            Some(outcome) => outcome.await.unwrap_or(Err(Error::Stopped { what: WHAT })),
-            None => Err(Error::Stopped { what: WHAT }),
-        }
+        let Some(outcome) = &mut self.outcome else { return Err(Error::Stopped { what: WHAT }) };
+        let told = outcome.await.unwrap_or(Err(Error::Stopped { what: WHAT }));
+        self.outcome = None;
+        told
     }
 
     /// Why the thread takes no more.
@@ -77,11 +82,10 @@ impl Load for SqliteLoad {
         }
     }
 
-    async fn finish(mut self: Box<Self>, sequences: Bytes) -> Result<Box<dyn Loaded>> {
-        match self.commands.send(Command::Finish(sequences)).await {
-            Ok(()) => Ok(Box::new(self.outcome().await?)),
-            Err(_) => Err(self.failure().await),
-        }
+    async fn finish(&mut self, sequences: Bytes) -> Result<Box<dyn Loaded>> {
+        // A thread that takes no more says why as it ends.
+        drop(self.commands.send(Command::Finish(sequences)).await);
+        Ok(Box::new(self.outcome().await?))
     }
 
     async fn discard(self: Box<Self>) -> Result<()> {
@@ -99,8 +103,20 @@ impl Load for SqliteLoad {
 /// A database that is complete and waits beside its target.
 #[derive(Debug)]
 pub(super) struct SqliteLoaded {
-    staging: Staging,
+    publication: Arc<Mutex<Publication>>,
     tables: Vec<TableSummary>,
+}
+
+impl SqliteLoaded {
+    /// Does something with the file on a thread that may block. Whoever comes after a wait that was given up waits for its end.
+    async fn with_publication(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&mut Publication) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let publication = self.publication.clone();
+        blocking(what, move || work(&mut publication.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
 }
 
 #[async_trait]
@@ -109,13 +125,17 @@ impl Loaded for SqliteLoaded {
         &self.tables
     }
 
+    async fn prepare(&mut self) -> Result<()> {
+        self.with_publication("preparing a commit", Publication::prepare).await
+    }
+
     async fn commit(self: Box<Self>) -> Result<()> {
-        blocking("committing a database", move || commit::publish(self.staging)).await
+        self.with_publication("committing a database", Publication::commit).await
     }
 
     async fn discard(self: Box<Self>) -> Result<()> {
-        blocking("discarding a database", move || {
-            drop(self.staging);
+        self.with_publication("discarding a database", |publication| {
+            publication.discard();
             Ok(())
         })
         .await
@@ -149,7 +169,7 @@ fn build(
     let tables = schema.tables.iter().map(|table| scan::summarize(&connection, table)).collect::<Result<_>>()?;
     settle(&connection, &schema).map_err(Error::sqlite(&what))?;
     connection.close().map_err(|(_, error)| Error::sqlite(&what)(error))?;
-    Ok(SqliteLoaded { staging, tables })
+    Ok(SqliteLoaded { publication: Arc::new(Mutex::new(Publication::new(staging))), tables })
 }
 
 /// Reads the whole database once. Violated foreign keys are no reason to refuse: the app may have had them.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Statement};
 use tokio::sync::mpsc;
 
 use super::{
-    decode,
+    connection, decode,
     schema::{Schema, Table},
 };
 use crate::{Error, Result};
@@ -16,6 +16,8 @@ use crate::{Error, Result};
 const LARGE_ROW_BYTES: usize = 1 << 20;
 /// No row that SQLite can hold is longer: its own limit is a billion bytes, and base64 makes a third more of them.
 const MAX_ROW_BYTES: usize = 2 << 30;
+/// The least room that is made for a row that comes in pieces.
+const PARTIAL_BYTES: usize = 64 << 10;
 
 /// What a loading thread is told.
 pub(super) enum Command {
@@ -62,16 +64,16 @@ fn next(commands: &mut mpsc::Receiver<Command>) -> Result<Command> {
 }
 
 /// Stores one table's rows, and gives the first command that is not about them.
-fn store_table(
-    connection: &Connection,
-    table: &Table,
+fn store_table<'c>(
+    connection: &'c Connection,
+    table: &'c Table,
     first: &[u8],
     commands: &mut mpsc::Receiver<Command>,
 ) -> Result<Command> {
     let statement = connection
         .prepare(&table.insert())
         .map_err(|error| Error::refused(format!("table {:?}", table.name), error.to_string()))?;
-    let mut store = Store { table, statement, partial: Vec::new(), rows: 0 };
+    let mut store = Store { connection, table, statement, partial: Vec::new(), rows: 0 };
     store.feed(first)?;
     loop {
         match next(commands)? {
@@ -86,6 +88,7 @@ fn store_table(
 
 /// A table that rows go into.
 struct Store<'c> {
+    connection: &'c Connection,
     table: &'c Table,
     statement: Statement<'c>,
     /// The beginning of a row whose end has not come yet.
@@ -96,9 +99,17 @@ struct Store<'c> {
 impl Store<'_> {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
+        while !rest.is_empty() {
+            if self.partial.is_empty() && !rest.starts_with(b"[") {
+                return Err(self.refused("it does not begin with ["));
+            }
+            let Some(at) = rest.iter().position(|&byte| byte == b'\n') else { return self.keep(rest) };
             let (row, after) = rest.split_at(at + 1);
-            let large = self.partial.len() + row.len() >= LARGE_ROW_BYTES;
+            let row_bytes = self.partial.len() + row.len();
+            let large = row_bytes >= LARGE_ROW_BYTES;
+            if large {
+                connection::make_room(self.connection, row_bytes).map_err(Error::sqlite("making room for a row"))?;
+            }
             if self.partial.is_empty() {
                 self.bind(row)?;
             } else {
@@ -111,10 +122,20 @@ impl Store<'_> {
             self.store(large)?;
             rest = after;
         }
-        if self.partial.len() + rest.len() > MAX_ROW_BYTES {
+        Ok(())
+    }
+
+    /// Keeps a piece of a row until its end comes, in a buffer that grows by a quarter: most of it is needed.
+    fn keep(&mut self, piece: &[u8]) -> Result<()> {
+        let needed = self.partial.len() + piece.len();
+        if needed > MAX_ROW_BYTES {
             return Err(self.refused("it is over 2 GiB"));
         }
-        self.partial.extend_from_slice(rest);
+        if needed > self.partial.capacity() {
+            let room = piece.len().max(self.partial.len() / 4).max(PARTIAL_BYTES);
+            self.partial.reserve_exact(room);
+        }
+        self.partial.extend_from_slice(piece);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::SqliteDatabase;
-use crate::{Blueprint, Database, Error, Loaded, Occupancy, Result, testing};
+use crate::{Blueprint, Database, Error, Load, Loaded, Occupancy, Result, testing};
 
 /// Each thing that a schema can hold, and each value that a row can.
 const EVERYTHING: &str = include_str!("tests/everything.sql");
@@ -238,10 +239,150 @@ async fn a_commit_loses_nothing_that_somebody_was_quicker_with() {
     let to = bench.seeded("");
     let open = Connection::open(&to).unwrap();
     open.execute_batch("BEGIN IMMEDIATE; CREATE TABLE mine (a)").unwrap();
-    let started = std::time::Instant::now();
-    let loaded = copy_to_loaded(&from, &to).await.unwrap();
-    assert!(matches!(loaded.commit().await, Err(Error::Busy { .. })));
+    let started = Instant::now();
+    let mut loaded = copy_to_loaded(&from, &to).await.unwrap();
+    assert!(matches!(loaded.prepare().await, Err(Error::Busy { .. })));
     assert!(started.elapsed().as_secs() < 60);
+    open.execute_batch("ROLLBACK").unwrap();
+    loaded.prepare().await.unwrap();
+    loaded.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prepared_target_is_nobody_elses_until_it_is_given_back() {
+    let bench = Bench::new();
+    let from = bench.seeded(&with_settings(""));
+    for seed in ["", "CREATE TABLE x (y); DROP TABLE x", "PRAGMA journal_mode = WAL; CREATE TABLE x (y); DROP TABLE x"]
+    {
+        let to = bench.seeded(seed);
+        let mode = pragma(&to, "journal_mode");
+        let before = bench.traces();
+        for discard in [true, false] {
+            let mut loaded = copy_to_loaded(&from, &to).await.unwrap();
+            loaded.prepare().await.unwrap();
+            let other = Connection::open(&to).unwrap();
+            other.busy_timeout(Duration::ZERO).unwrap();
+            other.execute_batch("CREATE TABLE mine (a)").unwrap_err();
+            drop(other);
+            if discard {
+                loaded.discard().await.unwrap()
+            } else {
+                drop(loaded)
+            }
+            assert_eq!(bench.traces(), before);
+            assert_eq!(pragma(&to, "journal_mode"), mode);
+        }
+        let mut loaded = copy_to_loaded(&from, &to).await.unwrap();
+        loaded.prepare().await.unwrap();
+        loaded.commit().await.unwrap();
+        assert_eq!(rows(&to).await.unwrap(), rows(&from).await.unwrap());
+    }
+    let to = bench.fresh();
+    let mut loaded = copy_to_loaded(&from, &to).await.unwrap();
+    fs::write(to.with_extension("db-journal"), b"old").unwrap();
+    assert!(matches!(loaded.prepare().await, Err(Error::NotEmpty { .. })));
+}
+
+/// A load of what `with_settings` makes, at most with other scripts.
+async fn load_with(
+    [from, to]: [PathBuf; 2],
+    pre_data: Option<&'static str>,
+    post_data: Option<&'static str>,
+) -> Box<dyn Load> {
+    let good = SqliteDatabase::new(from).dump().await.unwrap().blueprint().clone();
+    let or_good = |sql: Option<&'static str>, good: Bytes| sql.map_or(good, |sql| Bytes::from_static(sql.as_bytes()));
+    let (pre_data, post_data) = (or_good(pre_data, good.pre_data), or_good(post_data, good.post_data));
+    SqliteDatabase::new(to).load(Blueprint { pre_data, post_data, ..good }).await.unwrap()
+}
+
+const NO_SEQUENCES: Bytes = Bytes::from_static(b"{\"sequences\":[]}");
+
+#[tokio::test]
+async fn an_index_that_takes_forever_is_given_up_promptly() {
+    let bench = Bench::new();
+    let slow = "CREATE INDEX slow ON t (length(hex(zeroblob(7000000 + a))));";
+    let from = bench.seeded(&with_settings(""));
+    let before = bench.traces();
+    let mut load = load_with([from, bench.fresh()], None, Some(slow)).await;
+    let rows: String = (0..20_000).map(|n| format!("[{n},null]\n")).collect();
+    load.write("t", rows.into()).await.unwrap();
+    tokio::time::timeout(Duration::from_millis(300), load.finish(NO_SEQUENCES)).await.err().unwrap();
+    let started = Instant::now();
+    load.discard().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(bench.traces(), before);
+}
+
+#[tokio::test]
+async fn an_expression_that_wants_much_memory_is_refused() {
+    let bench = Bench::new();
+    let column = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c AS (length(hex(zeroblob(499999990 + a)))) STORED);";
+    let index = "CREATE INDEX i ON t (length(hex(zeroblob(499999990))));";
+    for (pre_data, post_data) in [(Some(column), None), (None, Some(index))] {
+        let mut load = load_with([bench.seeded(&with_settings("")), bench.fresh()], pre_data, post_data).await;
+        load.write("t", Bytes::from_static(b"[1,null]\n")).await.unwrap();
+        let error = load.finish(NO_SEQUENCES).await.err().unwrap();
+        assert!(matches!(&error, Error::Refused { why, .. } if why.contains("too big")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_its_rows_need_a_large_value_gets() {
+    let bench = Bench::new();
+    let large = [
+        "CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB); CREATE INDEX i ON t (b); INSERT INTO t VALUES (1, zeroblob(209715200));",
+        "CREATE TABLE t (a BLOB, b AS (hex(a)) STORED); CREATE INDEX i ON t (b); INSERT INTO t VALUES (zeroblob(20000000));",
+        "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a TEXT, b AS (lower(a)) STORED); CREATE INDEX i ON t (upper(a));
+         INSERT INTO t VALUES (printf('%.*c', 20000000, 'x'));",
+    ];
+    for sql in large {
+        let (from, to) = (bench.seeded(sql), bench.fresh());
+        copy(&from, &to).await.unwrap();
+        assert!(rows(&from).await.unwrap() == rows(&to).await.unwrap(), "{sql}");
+        let open = Connection::open(&to).unwrap();
+        let check: String = open.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_row_is_refused_before_its_end() {
+    let bench = Bench::new();
+    for beginning in ["x", " [", "[1,null]\n{"] {
+        let mut load = load_with([bench.seeded(&with_settings("")), bench.fresh()], None, None).await;
+        load.write("t", beginning.into()).await.unwrap();
+        let mut outcome = Ok(());
+        for _ in 0..3 {
+            outcome = load.write("t", Bytes::from_static(b"[")).await;
+            if outcome.is_err() {
+                break;
+            }
+        }
+        assert!(matches!(&outcome, Err(Error::Refused { why, .. }) if why.contains("begin with [")), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_comment_that_nothing_closes_is_closed() {
+    let bench = Bench::new();
+    let from = bench.seeded("CREATE TABLE t (a); INSERT INTO t VALUES (1);");
+    let open = Connection::open(&from).unwrap();
+    for sql in [
+        "CREATE TABLE w (a PRIMARY KEY) WITHOUT ROWID /* it's",
+        "CREATE VIEW v AS SELECT '/*', a FROM t /* open -- and\nopen",
+        "CREATE VIEW x AS SELECT 1 -- why",
+        "CREATE INDEX i ON t (a) WHERE a > 1 /*/",
+        "CREATE INDEX j ON t (a)",
+    ] {
+        open.execute_batch(sql).unwrap();
+    }
+    let (once, twice) = (bench.fresh(), bench.fresh());
+    copy(&from, &once).await.unwrap();
+    copy(&once, &twice).await.unwrap();
+    let post_data = async |path: &Path| SqliteDatabase::new(path).dump().await.unwrap().blueprint().post_data.clone();
+    assert!(post_data(&once).await.ends_with(b"CREATE INDEX j ON t (a);\n"));
+    assert_eq!(post_data(&from).await, post_data(&once).await);
+    assert_eq!(post_data(&once).await, post_data(&twice).await);
 }
 
 #[tokio::test]
@@ -268,6 +409,24 @@ async fn a_writer_goes_on_while_a_snapshot_is_read() {
     assert_eq!(&chunk.bytes[..], b"[1,1]\n[2,2]\n");
     assert!(dump.next().await.unwrap().is_none());
     assert!(dump.notices().is_empty());
+}
+
+#[tokio::test]
+async fn a_log_that_an_export_keeps_from_being_cut_back_is_told() {
+    let bench = Bench::new();
+    let path = bench.seeded(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (a);
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8)
+         INSERT INTO t SELECT zeroblob(1000000) FROM n",
+    );
+    let mut dump = SqliteDatabase::new(&path).dump().await.unwrap();
+    dump.next().await.unwrap().unwrap();
+    assert!(dump.notices().is_empty());
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("CREATE TABLE u (a); INSERT INTO u VALUES (zeroblob(70000000))").unwrap();
+    while dump.next().await.unwrap().is_some() {}
+    let notices = dump.notices();
+    assert!(matches!(notices.as_slice(), [notice] if notice.contains("write-ahead log")), "{notices:?}");
 }
 
 #[tokio::test]
@@ -384,7 +543,7 @@ async fn a_hostile_blueprint_is_refused_and_leaves_nothing() {
     }
     assert!(!Path::new("/tmp/coffer-hostile").exists());
     let late = Blueprint { post_data: Bytes::from_static(b"CREATE TABLE late (a);"), ..good };
-    let load = SqliteDatabase::new(bench.fresh()).load(late).await.unwrap();
+    let mut load = SqliteDatabase::new(bench.fresh()).load(late).await.unwrap();
     assert!(matches!(load.finish(Bytes::from_static(b"{\"sequences\":[]}")).await.err(), Some(Error::Refused { .. })));
     assert_eq!(bench.traces(), before);
 }

@@ -48,7 +48,7 @@ pub(super) fn open(root: &Path, key: ObjectKey) -> Result<Object> {
     }
     let meta = ObjectMeta {
         size: metadata.len(),
-        modified: u64::try_from(metadata.mtime()).ok(),
+        modified: Some(u64::try_from(metadata.mtime()).unwrap_or_default()),
         content_type: Some(content_type(path.name)),
         ..ObjectMeta::default()
     };

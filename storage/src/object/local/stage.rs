@@ -30,14 +30,21 @@ struct Place {
     folders: MadeFolders,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
-    /// Whether an empty folder was there before.
-    Committed {
-        over_empty: bool,
-    },
-    Discarded,
+    Committed(Committed),
+    /// Discarded, or left to an operator.
+    Ended,
+}
+
+/// What must be known to take a commit back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Committed {
+    /// The objects, and nothing that somebody else has put beside them since.
+    objects: walk::Fingerprint,
+    /// Those of the empty folder that was there before.
+    permissions: Option<fs::Permissions>,
 }
 
 impl LocalStage {
@@ -81,20 +88,23 @@ impl Place {
             return Err(Error::Stopped { what: "an import of objects" });
         }
         sync_all(&self.path)?;
-        let over_empty = self.target.exists();
-        if over_empty {
-            self.take_permissions()?;
-        }
+        let objects = walk::fingerprint(self.path.clone())?;
+        let permissions = self.take_permissions()?;
         self.rename_onto_target()?;
-        self.state = State::Committed { over_empty };
+        self.state = State::Committed(Committed { objects, permissions });
         sibling::sync_parent(&self.target)?;
         self.folders.sync()
     }
 
-    /// The new folder is to be open to whom the empty one was.
-    fn take_permissions(&self) -> Result<()> {
-        let taken = fs::metadata(&self.target).and_then(|target| fs::set_permissions(&self.path, target.permissions()));
-        taken.map_err(Error::io(format!("preparing {}", self.path.display())))
+    /// The new folder is to be open to whom the empty one was, where there was one.
+    fn take_permissions(&self) -> Result<Option<fs::Permissions>> {
+        let failed = |error| Error::io(format!("preparing {}", self.path.display()))(error);
+        let permissions = match fs::metadata(&self.target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(failed)?.permissions(),
+        };
+        fs::set_permissions(&self.path, permissions.clone()).map_err(failed)?;
+        Ok(Some(permissions))
     }
 
     /// A rename replaces a folder only where that is empty, so that nothing can be lost.
@@ -121,21 +131,44 @@ impl Place {
     }
 
     fn discard(&mut self) -> Result<()> {
-        let what = || format!("discarding {}", self.path.display());
-        if let State::Committed { over_empty } = self.state {
-            // Gone at once, as it came.
-            fs::rename(&self.target, &self.path).map_err(Error::io(what()))?;
-            self.state = State::Waiting;
-            if over_empty {
-                fs::create_dir(&self.target).map_err(Error::io(what()))?;
-            }
+        if let State::Committed(committed) = self.state.clone() {
+            self.take_back(&committed)?;
         }
         if self.state == State::Waiting {
-            fs::remove_dir_all(&self.path).map_err(Error::io(what()))?;
-            self.state = State::Discarded;
+            fs::remove_dir_all(&self.path).map_err(Error::io(format!("discarding {}", self.path.display())))?;
+            self.state = State::Ended;
             self.folders.remove();
         }
         Ok(())
+    }
+
+    /// Makes the objects wait again: gone at once, as they came. Where anything else is among them they are put back, or stay in
+    /// the waiting place for an operator where somebody has filled the folder anew meanwhile.
+    fn take_back(&mut self, committed: &Committed) -> Result<()> {
+        let failed = |place: &Path| Error::io(format!("taking back {}", place.display()));
+        fs::rename(&self.target, &self.path).map_err(failed(&self.target))?;
+        let emptied = committed.permissions.as_ref().map_or(Ok(()), |permissions| self.make_empty(permissions));
+        if walk::fingerprint(self.path.clone()).is_ok_and(|found| found == committed.objects) {
+            self.state = State::Waiting;
+            // What failed here is told, and another discard takes the objects away.
+            return emptied;
+        }
+        let why = || io::Error::other("it does not read as just what was imported, so that nothing of it was deleted");
+        if fs::rename(&self.path, &self.target).is_ok() {
+            return Err(failed(&self.target)(why()));
+        }
+        self.state = State::Ended;
+        self.folders.forget();
+        Err(failed(&self.path)(why()))
+    }
+
+    /// Makes the empty folder that was there before. One that somebody was quicker to make is theirs.
+    fn make_empty(&self, permissions: &fs::Permissions) -> Result<()> {
+        let made = match fs::create_dir(&self.target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            other => other.and_then(|()| fs::set_permissions(&self.target, permissions.clone())),
+        };
+        made.map_err(Error::io(format!("making folder {}", self.target.display())))
     }
 }
 
@@ -145,8 +178,8 @@ impl Drop for Place {
         match self.state {
             // What stays there is nobody's to be told.
             State::Waiting => drop(fs::remove_dir_all(&self.path)),
-            State::Committed { .. } => self.folders.forget(),
-            State::Discarded => {}
+            State::Committed(_) => self.folders.forget(),
+            State::Ended => {}
         }
     }
 }

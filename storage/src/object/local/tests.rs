@@ -223,6 +223,70 @@ async fn a_commit_takes_the_place_of_an_empty_folder_alone() {
     assert!(matches!(store.stage().await.err(), Some(Error::NotEmpty { .. })));
 }
 
+/// A stage of `a` and `b/c`, committed over an empty folder of mode 0710.
+async fn committed(root: &Path, store: &LocalFolder) -> std::sync::Arc<dyn crate::StagedObjects> {
+    fs::set_permissions(root, fs::Permissions::from_mode(0o710)).unwrap();
+    let stage = store.stage().await.unwrap();
+    for name in ["a", "b/c"] {
+        stage.put(&key(name), ObjectMeta::default(), stream::empty().boxed()).await.unwrap();
+    }
+    stage.commit().await.unwrap();
+    stage
+}
+
+#[tokio::test]
+async fn a_commit_is_not_taken_back_over_what_somebody_has_written_since() {
+    type Change = fn(&Path);
+    let changes: [Change; 6] = [
+        |root| fs::write(root.join("theirs"), b"theirs").unwrap(),
+        |root| fs::write(root.join("b/c"), b"theirs").unwrap(),
+        |root| fs::rename(root.join("a"), root.join("theirs")).unwrap(),
+        |root| fs::remove_file(root.join("a")).unwrap(),
+        |root| symlink("a", root.join("theirs")).unwrap(),
+        |root| {
+            fs::remove_file(root.join("a")).unwrap();
+            fs::write(root.join("a"), b"").unwrap();
+        },
+    ];
+    for change in changes {
+        let (base, root, store) = folder();
+        let stage = committed(&root, &store).await;
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        change(&root);
+        let before = names(base.path());
+        for _ in 0..2 {
+            let error = stage.discard().await.unwrap_err().to_string();
+            assert!(error.contains(root.to_str().unwrap()), "{error}");
+        }
+        drop(stage);
+        assert_eq!(names(base.path()), before);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_taken_back_leaves_the_empty_folder_as_it_was() {
+    let (base, root, store) = folder();
+    let stage = committed(&root, &store).await;
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::create_dir(root.join("empty")).unwrap();
+    stage.discard().await.unwrap();
+    stage.discard().await.unwrap();
+    assert_eq!(names(base.path()), [root.to_str().unwrap()]);
+    assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o710);
+}
+
+#[tokio::test]
+async fn a_time_before_1970_is_its_beginning() {
+    let (_base, root, store) = folder();
+    put(&store, "old", b"").await.unwrap();
+    let old = std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400);
+    fs::File::open(root.join("old")).unwrap().set_modified(old).unwrap();
+    let meta = store.get(&key("old")).await.unwrap().meta;
+    assert_eq!(meta.modified, Some(0));
+    store.put(&key("old"), meta, stream::empty().boxed()).await.unwrap();
+    assert_eq!(fs::metadata(root.join("old")).unwrap().modified().unwrap(), std::time::UNIX_EPOCH);
+}
+
 #[tokio::test]
 async fn faults_come_where_they_were_asked_for() {
     let (_base, _, store) = folder();

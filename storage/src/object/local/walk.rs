@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, os::fd::OwnedFd, path::PathBuf, vec};
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, statat, unlinkat},
+    fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat},
     io::Errno,
 };
+use sha2::{Digest, Sha256};
 
 use super::path::{self, MAX_SEGMENTS};
 use crate::{Error, Listed, ObjectKey, Result};
@@ -45,6 +46,22 @@ pub(super) fn is_empty(root: PathBuf) -> Result<bool> {
     Ok(Walk::begin(root)?.next()?.is_none())
 }
 
+/// What tells one state of the files below a folder from another: a digest of their names, lengths and times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint([u8; 32]);
+
+/// Takes the fingerprint of all that is below the folder. Bytes are not read: no system call writes them and leaves both times.
+pub(super) fn fingerprint(root: PathBuf) -> Result<Fingerprint> {
+    let mut walk = Walk::begin(root)?;
+    let mut digest = Sha256::new();
+    while let Some((listed, stat)) = walk.next_file()? {
+        let times = (stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec);
+        digest.update(listed.key.as_bytes());
+        digest.update(format!("\0{} {times:?}\n", listed.size));
+    }
+    Ok(Fingerprint(digest.finalize().into()))
+}
+
 impl Walk {
     /// Opens the folder. One that is not there holds nothing.
     pub(super) fn begin(root: PathBuf) -> Result<Self> {
@@ -52,15 +69,19 @@ impl Walk {
         Ok(Self { levels: levels.into_iter().collect(), prefix: Vec::new() })
     }
 
-    /// The next file.
+    /// The next file's line.
     pub(super) fn next(&mut self) -> Result<Option<Listed>> {
+        Ok(self.next_file()?.map(|(listed, _)| listed))
+    }
+
+    fn next_file(&mut self) -> Result<Option<(Listed, Stat)>> {
         loop {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             match level.names.next() {
                 Some(name) if name.ends_with(b"/") => self.descend(name)?,
                 Some(name) => {
-                    if let Some(listed) = self.stat(&name)? {
-                        return Ok(Some(listed));
+                    if let Some(found) = self.stat(&name)? {
+                        return Ok(Some(found));
                     }
                 }
                 None if level.more_after.is_some() => self.read_names()?,
@@ -124,12 +145,13 @@ impl Walk {
     }
 
     /// The file's line. None where it went away since its name was read.
-    fn stat(&mut self, name: &[u8]) -> Result<Option<Listed>> {
+    fn stat(&mut self, name: &[u8]) -> Result<Option<(Listed, Stat)>> {
         let found = statat(self.folder()?, name, AtFlags::SYMLINK_NOFOLLOW);
         let key = self.key(name)?;
         match found {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(Some(Listed { key, size: u64::try_from(stat.st_size).unwrap_or_default() }))
+                let size = u64::try_from(stat.st_size).unwrap_or_default();
+                Ok(Some((Listed { key, size }, stat)))
             }
             Ok(stat) => Err(path::not_carried(FileType::from_raw_mode(stat.st_mode), &key)),
             Err(Errno::NOENT) => Ok(None),
