@@ -61,7 +61,7 @@ impl Demo {
         );
         let peak = peak.map(ByteSize::bytes);
         let summary = json!({ "rows": same.rows, "objects": same.objects, "bytes": same.bytes, "peak_bytes": peak });
-        report.summary(&text, &summary);
+        report.summary(&text, &summary)?;
         Ok(())
     }
 

@@ -15,6 +15,9 @@ pub enum Error {
     /// What was asked can't be asked so: a flag, a name, a request body or the configuration.
     #[error("{0}")]
     Usage(String),
+    /// The path takes another method.
+    #[error("this path takes another method: GET /openapi.json tells which")]
+    Method,
     /// The request has no valid token.
     #[error("a valid bearer token is needed: send `Authorization: Bearer …` with the content of the token file")]
     Unauthorized,
@@ -24,6 +27,12 @@ pub enum Error {
     /// Another import of this app is running.
     #[error("{0}")]
     Busy(String),
+    /// Too many transfers run at once.
+    #[error("too many transfers run at once for the memory that they share: try again later, or raise [server] memory")]
+    Overloaded,
+    /// The archive is whole, and not for this target.
+    #[error("{0}")]
+    Unfit(String),
     /// Another setting of the service forbids it.
     #[error("{0}")]
     Forbidden(String),
@@ -79,6 +88,8 @@ pub enum Outcome {
     Failed,
     /// The request can't be understood.
     Usage,
+    /// Another method.
+    Method,
     /// No valid token.
     Unauthorized,
     /// Not allowed by a setting.
@@ -89,7 +100,7 @@ pub enum Outcome {
     NotEmpty,
     /// Another import runs.
     Busy,
-    /// The source holds what the format or the target can't carry.
+    /// The app or the archive holds what can't be carried, or not to there.
     CannotCarry,
     /// The source changed while it was read.
     Changed,
@@ -101,6 +112,8 @@ pub enum Outcome {
     TooLarge,
     /// No room left.
     NoSpace,
+    /// Too many transfers at once.
+    Overloaded,
     /// The other side stalled.
     Stalled,
     /// The other side left.
@@ -116,17 +129,19 @@ impl Outcome {
         match self {
             Self::Failed => (1, 500, "failed", "It failed"),
             Self::Usage => (2, 400, "bad-request", "The request is not understood"),
+            Self::Method => (2, 405, "method-not-allowed", "The path takes another method"),
             Self::Unauthorized => (1, 401, "unauthorized", "No valid token"),
             Self::Forbidden => (1, 403, "forbidden", "The configuration forbids it"),
             Self::NotFound => (10, 404, "not-found", "There is no such thing"),
             Self::NotEmpty => (1, 409, "not-empty", "The app is not empty"),
             Self::Busy => (11, 409, "busy", "Another import of this app runs"),
-            Self::CannotCarry => (1, 422, "cannot-carry", "The app holds what can't be carried"),
+            Self::CannotCarry => (1, 422, "cannot-carry", "It holds what can't be carried"),
             Self::Changed => (1, 409, "changed", "The app changed while it was read"),
             Self::WrongKey => (12, 422, "wrong-key", "Wrong passphrase or key"),
             Self::Damaged => (13, 422, "damaged", "The archive is damaged"),
             Self::TooLarge => (1, 413, "too-large", "The archive is too large"),
             Self::NoSpace => (1, 507, "no-space", "No space is left"),
+            Self::Overloaded => (1, 503, "overloaded", "Too many transfers at once"),
             Self::Stalled => (1, 408, "stalled", "The transfer stalled"),
             Self::Left => (1, 400, "broken-off", "The transfer was broken off"),
             Self::Interrupted => (130, 503, "interrupted", "It was interrupted"),
@@ -158,9 +173,12 @@ impl Error {
         match self {
             Self::About { error, .. } => error.outcome(),
             Self::Usage(_) => Outcome::Usage,
+            Self::Method => Outcome::Method,
             Self::Unauthorized => Outcome::Unauthorized,
             Self::NotFound(_) => Outcome::NotFound,
             Self::Busy(_) => Outcome::Busy,
+            Self::Overloaded => Outcome::Overloaded,
+            Self::Unfit(_) => Outcome::CannotCarry,
             Self::Forbidden(_) => Outcome::Forbidden,
             Self::Mismatch(_) => Outcome::Damaged,
             Self::Stalled(_) => Outcome::Stalled,

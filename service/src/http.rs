@@ -2,7 +2,9 @@
 
 mod apps;
 mod auth;
+mod connections;
 mod openapi;
+mod path;
 mod problem;
 mod transfers;
 
@@ -10,15 +12,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use axum::serve::{Listener, ListenerExt};
+use axum::routing::{any, get, post};
 use axum::{Json, Router, middleware};
 use coffer_crypto::{Passphrase, Unlock, WorkFactor};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 pub use auth::Token;
+use connections::Connections;
 pub use problem::Problem;
 
 use crate::config::{Config, Keys, Source};
@@ -26,12 +27,10 @@ use crate::name::AppName;
 use crate::pipeline::{App, Budget, Transfers};
 use crate::{Error, Result};
 
-/// The most bytes of a request that is no archive.
-const REQUEST_MAX_BYTES: usize = 64 << 10;
 /// How long transfers may go on once the service was asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
-/// How much later than the pipeline a connection gives up, so that the transfer tells why.
-const SOCKET_GRACE: Duration = Duration::from_secs(2);
+/// How long transfers that are broken off then may take to clean up.
+const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// What every call can reach.
 #[derive(Clone)]
@@ -60,27 +59,25 @@ impl Service {
     /// Serves until `stop` resolves, and then lets running transfers end for at most 30 s.
     ///
     /// # Errors
-    /// [`Error::Io`] of the listener.
+    /// None but a defect of the program.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let idle = self.inner.config.idle_timeout;
-        let listener = Impatient { listener, idle: idle + SOCKET_GRACE }.tap_io(|_| ());
-        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-        let signal = async move {
-            stop.await;
-            drop(stopping);
-        };
-        let serving = axum::serve(listener, self.router()).with_graceful_shutdown(signal).into_future();
-        let too_late = async move {
-            drop(stopped.await);
-            tokio::time::sleep(DRAIN).await;
-        };
+        let connections = Connections::new(self.inner.config.idle_timeout, self.clone().router());
         tokio::select! {
-            served = serving => Ok(served.map_err(Error::Io)?),
-            () = too_late => {
-                tracing::warn!("transfers were still running after {DRAIN:?} and are broken off");
-                Ok(())
-            }
+            () = connections.accept_all(&listener) => {}
+            () = stop => {}
         }
+        drop(listener);
+        let ended = async {
+            connections.finish().await;
+            // An import goes on without its client until it has cleaned up.
+            self.inner.transfers.all_ended().await;
+        };
+        if timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!("transfers were still running after {DRAIN:?} and are broken off");
+            self.inner.transfers.cancel_all();
+            drop(timeout(CLEAN_UP, self.inner.transfers.all_ended()).await);
+        }
+        Ok(())
     }
 
     fn router(self) -> Router {
@@ -88,17 +85,18 @@ impl Service {
             .route("/v1/apps", get(apps::list))
             .route("/v1/apps/{source}/{app}", get(apps::one))
             .route("/v1/apps/{source}/{app}/export", post(transfers::export))
-            .route("/v1/transfers/{id}", get(transfers::one))
-            .layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES))
             .route("/v1/apps/{source}/{app}/import", post(transfers::import))
+            .route("/v1/transfers/{id}", get(transfers::one))
+            .route("/v1/{*rest}", any(nothing))
             .layer(middleware::from_fn_with_state(self.clone(), auth::require_token));
-        let open = Router::new()
+        Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(|| async { "ok\n" }))
-            .route("/openapi.json", get(|| async { Json(openapi::document()) }));
-        let nothing =
-            || async { Error::NotFound("there is no such path; GET /openapi.json lists those there are".into()) };
-        open.merge(checked).fallback(nothing).with_state(self)
+            .route("/openapi.json", get(|| async { Json(openapi::document()) }))
+            .merge(checked)
+            .fallback(nothing)
+            .method_not_allowed_fallback(other_method)
+            .with_state(self)
     }
 
     fn source(&self, app: &AppName) -> Result<&Source> {
@@ -125,6 +123,14 @@ impl Service {
     }
 }
 
+async fn nothing() -> Error {
+    Error::NotFound("there is no such path; GET /openapi.json lists those there are".into())
+}
+
+async fn other_method() -> Error {
+    Error::Method
+}
+
 struct ImportGuard {
     service: Service,
     app: AppName,
@@ -133,27 +139,5 @@ struct ImportGuard {
 impl Drop for ImportGuard {
     fn drop(&mut self) {
         self.service.inner.importing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
-    }
-}
-
-/// A listener whose connections are closed where their peer takes no byte for too long.
-struct Impatient {
-    listener: TcpListener,
-    idle: Duration,
-}
-
-impl Listener for Impatient {
-    type Io = std::pin::Pin<Box<TimeoutStream<TcpStream>>>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.idle));
-        (Box::pin(stream), address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
     }
 }

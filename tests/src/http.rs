@@ -107,7 +107,8 @@ impl RawExchange {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            ensure!(self.stream.read(&mut byte)? == 1 && head.len() < 65_536, "the answer has no head");
+            self.stream.read_exact(&mut byte).context("the answer has no head")?;
+            ensure!(head.len() < 65_536, "the answer has no end to its head");
             head.extend_from_slice(&byte);
         }
         parse_head(String::from_utf8_lossy(&head).trim_end())
@@ -122,7 +123,10 @@ impl RawExchange {
         ensure!(status == 200, "status {status}");
         let (mut buffer, mut seen) = ([0; 8_192], 0);
         while seen < bytes {
-            let length = self.stream.read(&mut buffer)?;
+            let length = match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             ensure!(length > 0, "the answer ends after {seen} bytes");
             seen += length;
         }

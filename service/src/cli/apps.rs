@@ -25,7 +25,7 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
     }
     let text = apps.join("\n");
     if !text.is_empty() || report.is_json() {
-        report.summary(&text, &Listed { apps });
+        report.summary(&text, &Listed { apps })?;
     }
     Ok(())
 }

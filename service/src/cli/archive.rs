@@ -51,10 +51,10 @@ impl Inspect {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let (Contents { manifest, summary }, bytes) = self.archive.check(config).await?;
         let mut lines = vec![
-            format!("archive   {}", manifest.archive_id),
-            format!("app       {}/{}", manifest.source, manifest.app),
-            format!("created   {} by {}", manifest.created, manifest.generator),
-            format!("engine    {} {}", manifest.engine.kind, manifest.engine.version),
+            format!("archive   {}", manifest.archive_id.escape_debug()),
+            format!("app       {}/{}", manifest.source.escape_debug(), manifest.app.escape_debug()),
+            format!("created   {} by {}", manifest.created.escape_debug(), manifest.generator.escape_debug()),
+            format!("engine    {} {}", manifest.engine.kind.escape_debug(), manifest.engine.version.escape_debug()),
             format!("size      {}", ByteSize::new(bytes)),
             format!("objects   {}, {}", summary.objects.count, ByteSize::new(summary.objects.bytes)),
         ];
@@ -62,7 +62,7 @@ impl Inspect {
             format!("table     {}: {} rows, {}", table.name.escape_debug(), table.rows, ByteSize::new(table.bytes))
         };
         lines.extend(summary.tables.iter().map(table));
-        report.summary(&lines.join("\n"), &json!({ "manifest": manifest, "summary": summary, "bytes": bytes }));
+        report.summary(&lines.join("\n"), &json!({ "manifest": manifest, "summary": summary, "bytes": bytes }))?;
         Ok(())
     }
 }
@@ -77,13 +77,15 @@ impl Verify {
         let size = ByteSize::new(bytes);
         let text = format!(
             "whole: {}/{} of {}, {rows} rows in {tables} tables, {objects} objects, {size}, {seconds:.1} s",
-            manifest.source, manifest.app, manifest.created
+            manifest.source.escape_debug(),
+            manifest.app.escape_debug(),
+            manifest.created.escape_debug()
         );
         let summary = json!({
             "whole": true, "archive_id": manifest.archive_id, "rows": rows, "tables": tables, "objects": objects,
             "bytes": bytes, "seconds": seconds,
         });
-        report.summary(&text, &summary);
+        report.summary(&text, &summary)?;
         Ok(())
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
         warnings: warnings(config, &keys),
     };
     let text = toml::to_string(&in_force).unwrap_or_default();
-    report.summary(text.trim_end(), &in_force);
+    report.summary(text.trim_end(), &in_force)?;
     in_force.warnings.iter().for_each(|warning| report.note(&format!("warning: {warning}")));
     Ok(())
 }

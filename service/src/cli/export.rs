@@ -74,14 +74,22 @@ impl Export {
         if to_stdout {
             report.note(&text);
         } else {
-            report.summary(&text, &Exported { app, bytes, entries, seconds });
+            report.summary(&text, &Exported { app, bytes, entries, seconds })?;
         }
         Ok(())
     }
 }
 
-/// Writes beside the file, and gives it its name once it is whole and on the disk.
+/// Writes beside the file, and gives it its name once it is whole and on the disk. What is there and no file (a device, a
+/// named pipe) is written into; a link is followed.
 async fn write_file(archive: Receiver<Bytes>, path: &Path, transfer: &Transfer) -> Result<()> {
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let name = path.display().to_string();
+        let opened = std::fs::OpenOptions::new().write(true).open(path);
+        let out = opened.map_err(|error| Error::file(format!("writing {name}"), error))?;
+        return write_out(archive, out, &name, transfer).await.map(|_| ());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.display().to_string();
     let failed = |error: std::io::Error| Error::file(format!("writing {}", path.display()), error);
@@ -100,7 +108,7 @@ where
     while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
         transfer.add_bytes(piece.len() as u64);
         let written = tokio::task::spawn_blocking(move || out.write_all(&piece).map(|()| out));
-        let written = written.await.map_err(|_| Error::StageLost)?;
+        let written = transfer.or_cancelled(async { written.await.map_err(|_| Error::StageLost) }).await?;
         out = written.map_err(|error| Error::file(format!("writing {name}"), error))?;
     }
     out.flush().map_err(|error| Error::file(format!("writing {name}"), error))?;

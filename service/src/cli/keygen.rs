@@ -36,12 +36,12 @@ impl Keygen {
                     "{recipient}\nThe identity is in {}: keep a copy where this machine's loss does not reach.",
                     file.display()
                 );
-                report.summary(&told, &Made { recipient, identity_file: self.output.clone() });
+                report.summary(&told, &Made { recipient, identity_file: self.output.clone() })?;
             }
             None if report.is_json() => {
                 return Err(crate::Error::Usage("with --json the identity goes to a file: add -o FILE".into()));
             }
-            None => report.summary(&text, &()),
+            None => report.summary(&text, &())?,
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! What a command tells its user: lines for people, or one JSON object a line.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::http::Problem;
+use crate::{Error, Result};
 
 /// How results and errors are told.
 pub(crate) struct Report {
@@ -24,18 +24,25 @@ impl Report {
     }
 
     /// The result: `text` for people, `summary` for programs.
-    pub(crate) fn summary(&self, text: &str, summary: &impl Serialize) {
-        if self.json {
-            self.object("summary", serde_json::to_value(summary).unwrap_or(Value::Null));
-        } else {
-            print(&mut std::io::stdout(), text);
+    ///
+    /// # Errors
+    /// [`Error::File`] where standard output takes nothing. Whoever closed its other end wants no more, which is no failure.
+    pub(crate) fn summary(&self, text: &str, summary: &impl Serialize) -> Result<()> {
+        let line = match self.json {
+            true => object("summary", serde_json::to_value(summary).unwrap_or(Value::Null)),
+            false => text.to_owned(),
+        };
+        let mut out = std::io::stdout();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::file("writing standard output", error)),
+            _ => Ok(()),
         }
     }
 
     /// Something on the way that its user should know.
     pub(crate) fn status(&self, text: &str) {
         if self.json {
-            self.object("status", json!({ "message": text }));
+            print(&mut std::io::stdout(), &object("status", json!({ "message": text })));
         } else {
             print(&mut std::io::stderr(), text);
         }
@@ -48,23 +55,23 @@ impl Report {
 
     pub(super) fn error(&self, error: &Error) {
         if self.json {
-            let mut object = serde_json::to_value(Problem::from(error)).unwrap_or(Value::Null);
-            if let Value::Object(object) = &mut object {
-                object.insert("exit".into(), error.outcome().exit().into());
+            let mut problem = serde_json::to_value(Problem::from(error)).unwrap_or(Value::Null);
+            if let Value::Object(problem) = &mut problem {
+                problem.insert("exit".into(), error.outcome().exit().into());
             }
-            self.object("error", object);
+            print(&mut std::io::stdout(), &object("error", problem));
         } else {
             print(&mut std::io::stderr(), &format!("error: {error}"));
         }
     }
+}
 
-    fn object(&self, message_type: &str, value: Value) {
-        let mut line = json!({ "message_type": message_type });
-        if let (Value::Object(line), Value::Object(value)) = (&mut line, value) {
-            line.extend(value);
-        }
-        print(&mut std::io::stdout(), &line.to_string());
+fn object(message_type: &str, value: Value) -> String {
+    let mut line = json!({ "message_type": message_type });
+    if let (Value::Object(line), Value::Object(value)) = (&mut line, value) {
+        line.extend(value);
     }
+    line.to_string()
 }
 
 /// Whether somebody looks at standard error.
@@ -72,7 +79,7 @@ pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whoever closed the other end wants no more lines, and that is no failure.
+/// A word on the way: where nobody takes it, the work goes on.
 fn print(out: &mut impl Write, line: &str) {
     drop(writeln!(out, "{line}"));
 }

@@ -53,7 +53,7 @@ impl Restore {
             "app": self.into.to_string(), "rows": rows, "tables": imported.summary.tables.len(),
             "objects": objects.count, "object_bytes": objects.bytes, "bytes": transfer.bytes(), "seconds": seconds,
         });
-        report.summary(&text, &summary);
+        report.summary(&text, &summary)?;
         Ok(())
     }
 }

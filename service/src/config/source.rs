@@ -58,7 +58,13 @@ impl Source {
             let why = format!("[[source]] {name:?}: {PLACE} must stand in both database and objects, or in neither");
             return Err(Error::Usage(why));
         }
-        Ok(source)
+        match &source.objects {
+            Some(objects) if Path::new(&source.database.path).starts_with(&objects.path) => Err(Error::Usage(format!(
+                "[[source]] {:?}: the database stands in the objects' folder, and would be one of them: keep them apart",
+                source.name.as_str()
+            ))),
+            _ => Ok(source),
+        }
     }
 
     /// The apps whose database is there, by name.
@@ -69,7 +75,12 @@ impl Source {
         if !self.database.has_place() {
             return Ok(self.database.fill(&self.name).exists().then(|| self.name.clone()).into_iter().collect());
         }
-        self.database.list()
+        let mut apps = self.database.list()?;
+        if self.database.path.ends_with(PLACE) {
+            let all = apps.clone();
+            apps.retain(|app| !all.iter().any(|other| is_beside(app, other)));
+        }
+        Ok(apps)
     }
 
     /// Refuses the name of an app that this source can't have.
@@ -82,6 +93,12 @@ impl Source {
         }
         Err(Error::NotFound(format!("source {0} has one app alone: {0}/{0}", self.name)))
     }
+}
+
+/// Whether a name is that of a file that SQLite keeps beside the other's database.
+fn is_beside(name: &Name, database: &Name) -> bool {
+    let rest = name.as_str().strip_prefix(database.as_str());
+    rest.is_some_and(|rest| ["-wal", "-shm", "-journal"].contains(&rest))
 }
 
 /// A path in which `{app}` stands for the app's name.

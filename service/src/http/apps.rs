@@ -1,9 +1,10 @@
 //! What the sources hold.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 
+use super::path::AppPath;
 use super::{Problem, Service};
 use crate::Result;
 use crate::name::AppName;
@@ -48,11 +49,7 @@ pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
 #[utoipa::path(get, path = "/v1/apps/{source}/{app}", tag = "apps",
     params(("source" = String, Path), ("app" = String, Path)),
     responses((status = 200, body = AppState), (status = 404, body = Problem)))]
-pub(super) async fn one(
-    State(service): State<Service>,
-    Path((source, app)): Path<(String, String)>,
-) -> Result<Json<AppState>> {
-    let name = AppName { source: source.parse()?, app: app.parse()? };
+pub(super) async fn one(State(service): State<Service>, AppPath(name): AppPath) -> Result<Json<AppState>> {
     service.app(&name)?.must_exist().await?;
     Ok(Json(name.into()))
 }

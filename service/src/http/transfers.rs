@@ -1,10 +1,11 @@
 //! Export and import as streams over HTTP, and what became of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use futures::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::path::AppPath;
 use super::{Problem, Service};
 use crate::config::parse_recipients;
 use crate::name::AppName;
@@ -27,11 +29,15 @@ const TRANSFER_HEADER: HeaderName = HeaderName::from_static("coffer-transfer");
 const PASSPHRASE_HEADER: HeaderName = HeaderName::from_static("coffer-passphrase");
 /// Pieces of a request's body on their way to the stage that reads them.
 const PIECES: usize = 4;
+/// What must come in each idle timeout, as much as an export's piece has.
+const PROGRESS_BYTES: usize = 64 << 10;
+/// The most bytes of a request that is no archive.
+const REQUEST_MAX_BYTES: usize = 64 << 10;
 /// How long a client that is still sending is heard after its import has failed.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// What an export may be asked for; all of it may be left out.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+/// What an export may be asked for; all of it may be left out. It has no `Debug`, as it may hold a passphrase.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportRequest {
     /// Who can open the archive: age X25519 recipients.
@@ -53,17 +59,13 @@ pub(super) struct ExportRequest {
         (status = 200, content_type = "application/vnd.coffer", body = Vec<u8>),
         (status = 404, body = Problem), (status = 422, body = Problem)
     ))]
-pub(super) async fn export(
-    State(service): State<Service>,
-    Path((source, app)): Path<(String, String)>,
-    body: Bytes,
-) -> Response {
-    let begun = match begin(&service, Direction::Export, &source, &app) {
+pub(super) async fn export(State(service): State<Service>, AppPath(name): AppPath, body: Body) -> Response {
+    let begun = match begin(&service, Direction::Export, name) {
         Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
     let watched = Watched(Arc::clone(&begun.transfer));
-    let answer = match start_export(&service, &begun, &body).await {
+    let answer = match start_export(&service, &begun, body).await {
         Ok((archive, headers)) => (headers, Body::from_stream(body_stream(archive, watched))).into_response(),
         Err(error) => {
             begun.transfer.end(Some(&error));
@@ -75,10 +77,11 @@ pub(super) async fn export(
 
 type ExportHeaders = [(header::HeaderName, String); 2];
 
-async fn start_export(service: &Service, begun: &Begun, body: &[u8]) -> Result<(Receiver<Bytes>, ExportHeaders)> {
+async fn start_export(service: &Service, begun: &Begun, body: Body) -> Result<(Receiver<Bytes>, ExportHeaders)> {
     let Begun { name, transfer } = begun;
     let app = service.app(name)?;
-    let sealing = sealing(service, name, body)?;
+    let request = read_request(body, service.inner.config.idle_timeout).await?;
+    let sealing = sealing(service, name, &request)?;
     let media_type = sealing.media_type();
     let export = Export::prepare(app, sealing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
     let extension = if media_type == "application/gzip" { "tar.gz" } else { "coffer" };
@@ -117,14 +120,33 @@ fn body_stream(archive: Receiver<Bytes>, watched: Watched) -> impl futures::Stre
     })
 }
 
+/// A request that is no archive: small, and soon there.
+async fn read_request(body: Body, idle: Duration) -> Result<Vec<u8>> {
+    let mut body = body.into_data_stream();
+    let mut request = Vec::new();
+    let read = async {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| Error::Left("the client went away before the end of its request"))?;
+            request.extend_from_slice(&piece);
+            if request.len() > REQUEST_MAX_BYTES {
+                return Err(Error::Usage("the request's body is over 64 KiB".into()));
+            }
+        }
+        Ok(())
+    };
+    let stalled = |_| Error::Stalled(format!("its client did not send the request in {idle:?}"));
+    timeout(idle, read).await.map_err(stalled)??;
+    Ok(request)
+}
+
 fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
     let request = match body {
         [] => ExportRequest::default(),
-        body => serde_json::from_slice(body).map_err(|error| Error::Usage(format!("the request's body: {error}")))?,
+        body => serde_json::from_slice(body).map_err(|error| misunderstood(&error))?,
     };
     let ExportRequest { recipients, passphrase, encryption, compression } = request;
-    if let Some(other) = compression.filter(|compression| compression != "gzip") {
-        return Err(Error::Usage(format!("compression {other:?} is not known: this version writes \"gzip\"")));
+    if compression.is_some_and(|compression| compression != "gzip") {
+        return Err(Error::Usage("that compression is not known: this version writes \"gzip\"".into()));
     }
     let ways =
         usize::from(!recipients.is_empty()) + usize::from(passphrase.is_some()) + usize::from(encryption.is_some());
@@ -140,15 +162,27 @@ fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
             Err(Error::Forbidden("the configuration says require_encryption: an archive can't be written plain".into()))
         }
         (None, Some("none")) => Ok(Sealing::Plain),
-        (None, Some(other)) => {
-            Err(Error::Usage(format!("encryption {other:?} is not known: \"none\" is, or leave it out")))
-        }
+        (None, Some(_)) => Err(Error::Usage("that encryption is not known: \"none\" is, or leave it out".into())),
         (None, None) if recipients.is_empty() => Sealing::default_for(service.source(name)?, &service.inner.keys),
         (None, None) => {
             let parsed = parse_recipients(&recipients, "the request")?;
             Ok(Sealing::Sealed(Recipients::keys(parsed)?))
         }
     }
+}
+
+/// Where the body is wrong, but no value that stands there: it may be a passphrase.
+fn misunderstood(error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    if message.starts_with("unknown field") {
+        return Error::Usage(format!("the request's body: {message}"));
+    }
+    Error::Usage(format!(
+        "the request's body is not understood at line {}, column {}: it takes recipients (a list of texts), passphrase, \
+         encryption and compression (a text each)",
+        error.line(),
+        error.column()
+    ))
 }
 
 /// What an import may be asked for in the URL.
@@ -197,8 +231,8 @@ struct ObjectsAnswer {
     ))]
 pub(super) async fn import(
     State(service): State<Service>,
-    Path((source, app)): Path<(String, String)>,
-    query: Result<Query<ImportQuery>, axum::extract::rejection::QueryRejection>,
+    AppPath(name): AppPath,
+    query: Result<Query<ImportQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -206,11 +240,12 @@ pub(super) async fn import(
         return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text()))
             .into_response();
     }
-    let begun = match begin(&service, Direction::Import, &source, &app) {
+    let begun = match begin(&service, Direction::Import, name) {
         Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
-    // A task of its own: a client that leaves ends the body, and the import cleans up behind itself.
+    // A task of its own, which cleans up behind itself where its client leaves.
+    let _leaving = CancelOnDrop(Arc::clone(&begun.transfer));
     let (name, running) = (begun.name.clone(), Arc::clone(&begun.transfer));
     let task = tokio::spawn(async move {
         let imported = receive(&service, &name, &running, &headers, body.into_data_stream()).await;
@@ -223,6 +258,15 @@ pub(super) async fn import(
         Err(_) => Error::StageLost.into_response(),
     };
     begun.mark(answer)
+}
+
+/// Whoever leaves stops the work. Once it is done, that changes nothing.
+struct CancelOnDrop(Arc<Transfer>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 async fn receive(
@@ -249,18 +293,26 @@ fn passphrase(value: &HeaderValue) -> Result<Passphrase> {
     Ok(Passphrase::new(text)?)
 }
 
-/// Brings the body into the pipe, and notices a client that stalls or leaves.
+/// Brings the body into the pipe, and notices a client that stalls or leaves: 64 KiB must come in each `idle`, not counting
+/// the time in which it is us who are slow.
 async fn forward(mut body: BodyDataStream, pieces: Sender<Bytes>, idle: Duration) {
+    let (mut left, mut received) = (idle, 0);
     let ended = loop {
-        match timeout(idle, body.next()).await {
+        let asked = Instant::now();
+        match timeout(left, body.next()).await {
             Ok(Some(Ok(piece))) => {
+                left = left.saturating_sub(asked.elapsed());
+                received += piece.len();
+                if received >= PROGRESS_BYTES {
+                    (left, received) = (idle, 0);
+                }
                 if pieces.send(piece).await.is_err() {
                     return drain(body).await;
                 }
             }
             Ok(Some(Err(_))) => break Err(Error::Left("the client went away before the end of its request")),
             Ok(None) => break Ok(()),
-            Err(_) => break Err(Error::Stalled(format!("the client sent no byte for {idle:?}"))),
+            Err(_) => break Err(Error::Stalled(format!("its client sent less than 64 KiB in {idle:?}"))),
         }
     };
     pieces.end(ended).await;
@@ -284,7 +336,11 @@ fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
 /// How a transfer went: while it runs, and after it.
 #[utoipa::path(get, path = "/v1/transfers/{id}", tag = "transfers", params(("id" = String, Path)),
     responses((status = 200, body = TransferState), (status = 404, body = Problem)))]
-pub(super) async fn one(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<TransferState>> {
+pub(super) async fn one(
+    State(service): State<Service>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<TransferState>> {
+    let Path(id) = path.map_err(|rejection| Error::Usage(rejection.body_text()))?;
     let found = service.inner.transfers.find(&id);
     let none =
         || Error::NotFound(format!("there is no transfer {id:?}; the last thousand since the start are remembered"));
@@ -297,8 +353,7 @@ struct Begun {
     transfer: Arc<Transfer>,
 }
 
-fn begin(service: &Service, direction: Direction, source: &str, app: &str) -> Result<Begun> {
-    let name = AppName { source: source.parse()?, app: app.parse()? };
+fn begin(service: &Service, direction: Direction, name: AppName) -> Result<Begun> {
     let transfer = Transfer::begin(direction, Some(name.clone()))?;
     service.inner.transfers.add(&transfer);
     Ok(Begun { name, transfer })

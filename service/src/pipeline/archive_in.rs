@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use coffer_archive::{Event, Limits, Manifest, Reader, Summary};
-use coffer_crypto::{ArchiveId, Opener, Unlock, is_sealed};
+use coffer_crypto::{ArchiveId, Locked, Unlock, is_sealed};
 use tokio::runtime::Handle;
 
 use super::budget::{Budget, Permit};
@@ -91,8 +91,10 @@ impl Stage {
         if !sealed {
             return self.pass_on(Reader::new(input, Limits::default()), None);
         }
+        // The header first: whoever sends it slowly keeps nobody from the work.
+        let locked = Locked::read(input)?;
         let turn = self.passphrase_turn(unlock);
-        let opener = Opener::new(input, unlock)?;
+        let opener = locked.unlock(unlock)?;
         drop(turn);
         let id = opener.archive_id();
         self.pass_on(Reader::new(opener, Limits::default()), Some(id))

@@ -1,15 +1,20 @@
 //! The memory that all transfers of the process share, counted in bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::config::ByteSize;
+use crate::{Error, Result};
 
 /// One permit of the semaphore below.
 const UNIT_BYTES: u64 = 1_024;
+/// How long a transfer waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The largest part of the pieces' half that one piece counts for.
 const PIECE_SHARE: u32 = 4;
@@ -59,9 +64,12 @@ impl Budget {
         Self { reserves: Share::new(half), pieces: Share::new(half), passphrases: Share::new(1) }
     }
 
-    /// Waits for what a transfer needs before it begins.
-    pub async fn reserve(&self, bytes: u64) -> Permit {
-        self.reserves.acquire(units(bytes)).await
+    /// Waits for what a transfer needs before it begins, for a minute at most.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] where the transfers that run have not left enough by then.
+    pub async fn reserve(&self, bytes: u64) -> Result<Permit> {
+        timeout(PATIENCE, self.reserves.acquire(units(bytes))).await.map_err(|_| Error::Overloaded)
     }
 
     /// Waits for a permit of a piece's own size, and ties it to the piece: the last of its clones gives it back. A

@@ -22,7 +22,7 @@ pub struct Contents {
 /// # Errors
 /// [`Error::Crypto`] and [`Error::Archive`] for an archive that is damaged or can't be opened.
 pub async fn check(input: ArchiveInput, unlock: Unlock, budget: &Budget, transfer: &Arc<Transfer>) -> Result<Contents> {
-    let _reserve = budget.reserve(READING_BYTES).await;
+    let _reserve = budget.reserve(READING_BYTES).await?;
     let mut arriving = read_archive(input, unlock, budget, transfer);
     let (mut manifest, mut summary) = (None, None);
     while let Some(arrived) = transfer.or_cancelled(arriving.next()).await? {

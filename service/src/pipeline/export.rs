@@ -43,7 +43,7 @@ impl Export {
     /// [`Error::NotFound`] for an app that is none, [`Error::Storage`] naming what can't be carried.
     pub async fn prepare(app: App, sealing: Sealing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
         app.must_exist().await?;
-        let reserve = budget.reserve(RESERVE_BYTES).await;
+        let reserve = budget.reserve(RESERVE_BYTES).await?;
         let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
         Ok(Self { app, dump, front, sealing, budget, reserve, transfer })
@@ -147,7 +147,11 @@ async fn feed_objects(objects: &dyn ObjectStore, items: &Sender<Item>, budget: &
             return Ok(());
         }
         for listed in page {
-            let mut object = objects.get(&listed.key).await?;
+            let mut object = objects.get(&listed.key).await.map_err(|error| match error {
+                // It was listed a moment ago.
+                coffer_storage::Error::NotFound { .. } => coffer_storage::Error::Changed { key: listed.key.clone() },
+                other => other,
+            })?;
             let key = listed.key.as_bytes().to_vec();
             items.send(Item::Object(Box::new(object_header(key, object.meta)))).await?;
             while let Some(bytes) = object.body.next().await {

@@ -10,6 +10,7 @@ use coffer_storage::{
 };
 use futures::StreamExt;
 use futures::stream::unfold;
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::archive_in::{Arrived, READING_BYTES, read_archive};
@@ -82,8 +83,31 @@ enum Rows {
     NotBegun,
     Loading(Box<dyn Load>),
     /// Indexes are built and the rows read back while objects arrive.
-    Finishing(JoinHandle<coffer_storage::Result<Box<dyn Loaded>>>),
+    Finishing(Finishing),
     Done,
+}
+
+/// The last part of a load, in a task of its own. It is stopped by dropping `stop`, and has cleaned up when the task ends.
+struct Finishing {
+    task: JoinHandle<Result<Box<dyn Loaded>>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Finishing {
+    fn begin(mut load: Box<dyn Load>, sequences: Bytes, transfer: Arc<Transfer>) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let finished = tokio::select! {
+                finished = load.finish(sequences) => finished.map_err(Error::from),
+                _ = stopped => Err(Error::Interrupted),
+            };
+            if finished.is_err() {
+                tell(&transfer, load.discard().await);
+            }
+            finished
+        });
+        Self { task, stop }
+    }
 }
 
 impl<'a> Target<'a> {
@@ -131,7 +155,7 @@ impl<'a> Target<'a> {
             }
             Event::Sequences(sequences) => {
                 if let Rows::Loading(load) = std::mem::replace(&mut self.rows, Rows::Done) {
-                    self.rows = Rows::Finishing(tokio::spawn(async move { load.finish(sequences).await }));
+                    self.rows = Rows::Finishing(Finishing::begin(load, sequences, Arc::clone(self.transfer)));
                 }
             }
             Event::Object(header) => self.begin_object(*header).await?,
@@ -155,7 +179,7 @@ impl<'a> Target<'a> {
     async fn begin_object(&mut self, header: ObjectHeader) -> Result<()> {
         let Some(staged) = self.staged.clone() else {
             let source = &self.app.name.source;
-            return Err(Error::Usage(format!("the archive holds objects, and source {source} has no place for any")));
+            return Err(Error::Unfit(format!("the archive holds objects, and source {source} has no place for any")));
         };
         if self.uploads.len() >= UPLOADS
             && let Some(upload) = self.uploads.join_next().await
@@ -166,7 +190,7 @@ impl<'a> Target<'a> {
         let key = ObjectKey::try_from(header.key)?;
         let meta = ObjectMeta {
             size: header.size,
-            modified: (header.modified > 0).then_some(header.modified),
+            modified: Some(header.modified),
             content_type: header.content_type,
             etag: header.etag,
             headers: header.headers,
@@ -187,14 +211,18 @@ impl<'a> Target<'a> {
         Error::StageLost
     }
 
-    /// Makes all of it visible: new objects first, then the rows by one step.
+    /// Makes all of it visible: new objects first, then the rows by one step, which has been made ready before.
     async fn land(&mut self, summary: &Summary) -> Result<()> {
-        let finishing = match std::mem::replace(&mut self.rows, Rows::Done) {
-            Rows::Finishing(finishing) => finishing,
-            _ => return Err(Error::StageLost),
+        let Rows::Finishing(finishing) = &mut self.rows else { return Err(Error::StageLost) };
+        let task = &mut finishing.task;
+        let finished = self.transfer.or_cancelled(async { Ok(task.await) }).await?;
+        self.rows = Rows::Done;
+        let mut loaded = joined(finished)??;
+        let ready = match compare(summary, loaded.tables()) {
+            Ok(()) => loaded.prepare().await.map_err(Error::from),
+            Err(error) => Err(error),
         };
-        let loaded = joined(finishing.await)??;
-        if let Err(error) = compare(summary, loaded.tables()) {
+        if let Err(error) = ready {
             tell(self.transfer, loaded.discard().await);
             return Err(error);
         }
@@ -208,12 +236,14 @@ impl<'a> Target<'a> {
 
     /// Leaves nothing behind.
     async fn discard(&mut self) {
+        // Each upload ends by itself where its bytes end early: joined, not aborted, so that none makes a file later.
         self.object = None;
-        self.uploads.shutdown().await;
+        while self.uploads.join_next().await.is_some() {}
         match std::mem::replace(&mut self.rows, Rows::Done) {
             Rows::Loading(load) => tell(self.transfer, load.discard().await),
-            Rows::Finishing(finishing) => {
-                if let Ok(Ok(loaded)) = finishing.await {
+            Rows::Finishing(Finishing { task, stop }) => {
+                drop(stop);
+                if let Ok(Ok(loaded)) = task.await {
                     tell(self.transfer, loaded.discard().await);
                 }
             }
@@ -275,11 +305,20 @@ fn broken_off(error: &Error) -> coffer_storage::Error {
 fn blueprint(manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Bytes) -> Result<Blueprint> {
     let (kind, row_encoding) = match (manifest.engine.kind.as_str(), manifest.row_encoding) {
         ("sqlite", RowEncoding::Jsonl) => (EngineKind::Sqlite, coffer_storage::RowEncoding::JsonLines),
-        (kind, _) => {
-            let why = format!("the archive holds a database of engine {kind:?}, and the target is a sqlite one");
-            return Err(Error::Usage(why));
+        (kind, encoding) => {
+            let why = format!(
+                "the archive holds {encoding:?} rows of engine {kind:?}: this target takes Jsonl of \"sqlite\""
+            );
+            return Err(Error::Unfit(why));
         }
     };
+    if !manifest.extensions.is_empty() {
+        let why = format!(
+            "the archive needs the extensions {:?}, which a SQLite database does not have",
+            manifest.extensions
+        );
+        return Err(Error::Unfit(why));
+    }
     let version = manifest.engine.version.clone();
     let engine = Engine { kind, version };
     Ok(Blueprint { engine, row_encoding, schema, pre_data, post_data, tables: Vec::new() })

@@ -144,7 +144,7 @@ impl PipeWriter {
         }
         let piece = std::mem::replace(&mut self.piece, BytesMut::with_capacity(self.piece_bytes)).freeze();
         let sent = self.runtime.block_on(timeout(self.idle, self.sender.send(piece)));
-        sent.unwrap_or_else(|_| Err(Error::Stalled(format!("the receiver took no byte for {:?}", self.idle))))
+        sent.unwrap_or_else(|_| Err(Error::Stalled(format!("its receiver took less than 64 KiB in {:?}", self.idle))))
     }
 }
 

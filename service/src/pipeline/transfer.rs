@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 
 /// How many transfers are remembered.
 const REMEMBERED: usize = 1_000;
+/// How often somebody who waits for the last of them looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Which way the data goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -166,6 +169,10 @@ impl Transfer {
         *outcome = Some(Ended { at: jiff::Timestamp::now(), problem: error.map(Problem::from) });
     }
 
+    fn is_running(&self) -> bool {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// What its user is told.
     #[must_use]
     pub fn state(&self) -> TransferState {
@@ -211,6 +218,23 @@ impl Transfers {
         if known.len() > REMEMBERED {
             known.pop_front();
         }
+    }
+
+    /// Waits until none is running.
+    pub async fn all_ended(&self) {
+        while !self.running().is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Cancels those that are running.
+    pub fn cancel_all(&self) {
+        self.running().iter().for_each(|transfer| transfer.cancel());
+    }
+
+    fn running(&self) -> Vec<Arc<Transfer>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().filter(|transfer| transfer.is_running()).cloned().collect()
     }
 
     /// The transfer of this id.
