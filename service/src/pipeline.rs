@@ -19,4 +19,4 @@ pub use check::{Contents, check};
 pub use export::{Export, Sealing};
 pub use import::{Imported, import};
 pub use pipe::{PipeReader, PipeWriter, Receiver, Sender, pipe};
-pub use transfer::{Direction, Transfer, TransferState, Transfers};
+pub use transfer::{Cancel, Direction, Transfer, TransferState, Transfers};

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::is_watched;
-use crate::pipeline::Transfer;
+use crate::pipeline::{Cancel, Transfer};
 use crate::{Error, Result};
 
 const REDRAW: Duration = Duration::from_millis(200);
@@ -42,8 +42,8 @@ pub(crate) async fn watched<T>(
                 bar.set_position(transfer.bytes());
                 bar.set_message(format!("{} entries", transfer.entries()));
             }
-            _ = interrupt.recv() => transfer.cancel(),
-            _ = terminate.recv() => transfer.cancel(),
+            _ = interrupt.recv() => transfer.cancel(Cancel::Asked),
+            _ = terminate.recv() => transfer.cancel(Cancel::Asked),
         }
     }
 }

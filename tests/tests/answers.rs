@@ -193,6 +193,7 @@ fn nothing_is_served_without_the_token() -> Result<()> {
             ("/v1/apps/local/a/export", "POST"),
             ("/v1/apps/local/b/import", "POST"),
             ("/v1/transfers/tr_0000000000000000", "GET"),
+            ("/v1/nothing", "GET"),
         ] {
             let url = service.url(path);
             let answer = shell(
@@ -250,5 +251,53 @@ fn transfers_and_apps_are_told() -> Result<()> {
         ensure!(openapi["paths"].get(path).is_some_and(Value::is_object), "openapi.json does not tell {path}");
     }
     ensure!(openapi["openapi"].as_str().is_some_and(|version| version.starts_with("3.")), "no version of OpenAPI");
+    Ok(())
+}
+
+#[test]
+fn what_may_be_a_secret_is_not_repeated() -> Result<()> {
+    let coffer = with_archive()?;
+    let service = coffer.serve()?;
+    for body in [
+        r#"{"passphrase":31337424242}"#,
+        r#""31337424242""#,
+        r#"{"recipients":"31337424242"}"#,
+        r#"{"recipients":["31337424242"]}"#,
+        r#"{"encryption":"31337424242"}"#,
+        r#"{"compression":"31337424242"}"#,
+    ] {
+        let answer = service.call("/v1/apps/local/a/export", &["-X", "POST", "--json", body])?;
+        answer.ensure_problem(400, &[])?;
+        let transfer = service.transfer(answer.header("coffer-transfer"))?;
+        for told in [answer.json()?, transfer] {
+            ensure!(!told.to_string().contains("31337424242"), "{body}: {told}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_result_that_nobody_can_take_is_a_failure() -> Result<()> {
+    let coffer = with_archive()?;
+    for arguments in [&["keygen"][..], &["inspect", "x.coffer"], &["--json", "apps"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let status = coffer.command().args(arguments).stdout(full).stderr(std::process::Stdio::null()).status()?;
+        ensure!(status.code() == Some(1), "{arguments:?}: {status}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_output_that_is_no_file_is_written_into_and_a_link_is_followed() -> Result<()> {
+    let coffer = with_archive()?;
+    shell(coffer.folder(), "mkfifo pipe && echo old >real && ln -s real link")?;
+    let reader = std::process::Command::new("sh").args(["-c", "cat pipe >piped"]).current_dir(coffer.folder()).spawn();
+    coffer.run_well(["export", "local/a", "-o", "pipe"])?;
+    ensure!(reader?.wait()?.success(), "the pipe was not read");
+    coffer.run_well(["verify", "piped"])?;
+    coffer.run_well(["export", "local/a", "-o", "link"])?;
+    coffer.run_well(["verify", "real"])?;
+    let kinds = shell(coffer.folder(), "stat -c %F pipe link real")?;
+    ensure!(kinds == "fifo\nsymbolic link\nregular file\n", "{kinds}");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Peers that stall, leave and break off, and stores that fail half-way, on the real process.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -340,4 +341,32 @@ fn a_full_disk_is_told_and_leaves_nothing() -> Result<()> {
     }
     coffer.run_well(["restore", "small", "--into", "local/b"])?;
     assert_same_app(&large.app("small"), &coffer.app("b"))
+}
+
+#[test]
+fn a_connection_that_asks_for_nothing_is_closed() -> Result<()> {
+    let coffer = coffer()?;
+    let service = coffer.serve()?;
+    let mut client = std::net::TcpStream::connect(service.address())?;
+    client.write_all(b"GET /healthz HT")?;
+    client.set_read_timeout(Some(IDLE + SOON))?;
+    // An answer that says so, or none: but an end.
+    std::io::copy(&mut client, &mut std::io::sink()).context("the connection stays open")?;
+    Ok(())
+}
+
+#[test]
+fn a_stop_waits_for_an_import_that_cleans_up() -> Result<()> {
+    let coffer = coffer()?;
+    coffer.app("a").fill_large(16)?;
+    coffer.make_identity()?;
+    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
+    let archive = std::fs::read(coffer.path("x.coffer"))?;
+    let service = coffer.serve()?;
+    let mut client = RawExchange::post(&service, "/v1/apps/local/b/import", archive.len() as u64)?;
+    client.send(&archive[..archive.len() / 2])?;
+    wait_until_staged(&coffer.app("b"))?;
+    drop(client);
+    shell(coffer.folder(), &format!("kill -TERM {}", service.process_id()))?;
+    ensure_nothing_of(&coffer, "b")
 }

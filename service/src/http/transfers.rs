@@ -20,7 +20,7 @@ use super::{Problem, Service};
 use crate::config::parse_recipients;
 use crate::name::AppName;
 use crate::pipeline::{
-    ArchiveInput, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState,
+    ArchiveInput, Cancel, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState,
     import as run_import, pipe,
 };
 use crate::{Error, Result};
@@ -265,7 +265,7 @@ struct CancelOnDrop(Arc<Transfer>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.0.cancel(Cancel::ClientLeft);
     }
 }
 

@@ -157,7 +157,7 @@ async fn a_cancelled_import_leaves_nothing() {
     let budget = place.budget.clone();
     let importing = tokio::spawn(async move { import(&app, input, unlock, &budget, &running).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    transfer.cancel();
+    transfer.cancel(Cancel::Asked);
     assert!(matches!(importing.await.unwrap(), Err(Error::Interrupted)));
     assert_eq!(names(&place.folder.path().join("apps")), ["a"]);
     drop(pieces);

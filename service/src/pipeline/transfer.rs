@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -31,6 +31,24 @@ pub enum Direction {
     Verify,
 }
 
+/// Why a transfer is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// Somebody asked for it: a signal.
+    Asked,
+    /// Its client is gone.
+    ClientLeft,
+}
+
+impl Cancel {
+    fn error(self) -> Error {
+        match self {
+            Self::Asked => Error::Interrupted,
+            Self::ClientLeft => Error::Left("the client went away before all of it stood"),
+        }
+    }
+}
+
 /// One export, import or verification.
 pub struct Transfer {
     id: String,
@@ -39,7 +57,7 @@ pub struct Transfer {
     started: jiff::Timestamp,
     bytes: AtomicU64,
     entries: AtomicU64,
-    cancelled: AtomicBool,
+    cancelled: OnceLock<Cancel>,
     cancel: Notify,
     outcome: Mutex<Option<Ended>>,
 }
@@ -89,7 +107,7 @@ impl Transfer {
             started: jiff::Timestamp::now(),
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
-            cancelled: AtomicBool::new(false),
+            cancelled: OnceLock::new(),
             cancel: Notify::new(),
             outcome: Mutex::new(None),
         }))
@@ -130,30 +148,31 @@ impl Transfer {
     }
 
     /// Asks its stages to stop; they clean up behind themselves.
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+    pub fn cancel(&self, why: Cancel) {
+        // The first reason counts.
+        self.cancelled.get_or_init(|| why);
         self.cancel.notify_waiters();
     }
 
     /// Runs a step that ends at once where the transfer is cancelled.
     ///
     /// # Errors
-    /// Those of the step; [`Error::Interrupted`] after [`Transfer::cancel`].
+    /// Those of the step; the reason of a [`Transfer::cancel`].
     pub async fn or_cancelled<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
         let cancelled = self.cancel.notified();
         self.check()?;
         tokio::select! {
             done = step => done,
-            () = cancelled => Err(Error::Interrupted),
+            () = cancelled => self.check().and(Err(Error::Interrupted)),
         }
     }
 
     /// Stops a stage that goes on after a cancel.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after [`Transfer::cancel`].
+    /// The reason of a [`Transfer::cancel`].
     pub fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+        self.cancelled.get().map_or(Ok(()), |why| Err(why.error()))
     }
 
     /// Notes and logs how it ended; the first word counts.
@@ -229,7 +248,7 @@ impl Transfers {
 
     /// Cancels those that are running.
     pub fn cancel_all(&self) {
-        self.running().iter().for_each(|transfer| transfer.cancel());
+        self.running().iter().for_each(|transfer| transfer.cancel(Cancel::Asked));
     }
 
     fn running(&self) -> Vec<Arc<Transfer>> {
