@@ -250,6 +250,12 @@ mod tests {
                 assert_eq!(plain, [7; 5000]);
             }
         }
+        // The trailer, CRC and length, has one truth alone.
+        for at in member.len() - TRAILER_LENGTH..member.len() {
+            let mut other = member.clone();
+            other[at] ^= 0x10;
+            assert!(inflate(&mut Decompressor::new(), &other, &mut plain).is_err(), "byte {at}");
+        }
         for length in [0_u32, 27, MEMBER_MAX_LENGTH + 1, u32::MAX] {
             member[16..20].copy_from_slice(&length.to_le_bytes());
             assert!(MemberLength::parse(&member).is_err(), "{length}");

@@ -1,8 +1,11 @@
 //! The reader against what the writer makes, whole and hurt.
 
+mod lies;
+
 use std::io::{self, Read};
 
 use super::*;
+
 use crate::{Engine, RowEncoding, Writer};
 
 fn manifest() -> Manifest {

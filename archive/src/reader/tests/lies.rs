@@ -1,0 +1,225 @@
+//! Archives whose members, checksums and padding are right, and which lie: each rule of the format, broken alone.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::header::{object_entry, plain_entry};
+use crate::member::{Footer, MemberCompressor};
+
+struct Entry {
+    path: String,
+    header: Vec<u8>,
+    content: Vec<u8>,
+    padding: u8,
+}
+
+fn entry(path: &str, content: &[u8]) -> Entry {
+    let name = EntryName::parse(path).unwrap();
+    let size = content.len() as u64;
+    let header = match &name {
+        EntryName::Object(key) => object_entry(&ObjectHeader { key: key.clone(), size, ..Default::default() }),
+        _ => plain_entry(&name, size),
+    };
+    Entry { path: path.into(), header: header.unwrap(), content: content.to_vec(), padding: 0 }
+}
+
+/// An archive in one member, honest but for what a test changes.
+struct Draft {
+    entries: Vec<Entry>,
+    records: fn(&mut Vec<Record>),
+    blocks: fn(Vec<u8>) -> Vec<Vec<u8>>,
+    summary: fn(&mut Value),
+    footer: fn(&mut Footer),
+    end: Vec<u8>,
+}
+
+impl Draft {
+    fn new() -> Self {
+        let (schema, pre, post) = structure();
+        let entries = vec![
+            entry("manifest.json", &serde_json::to_vec(&manifest()).unwrap()),
+            entry("database/schema.json", schema),
+            entry("database/pre-data.sql", pre),
+            entry("database/post-data.sql", post),
+            entry("database/rows/a/00000000.jsonl", b"[1]\n[2]\n"),
+            entry("database/rows/a/00000001.jsonl", b"[3]\n"),
+            entry("database/sequences.json", b"{}"),
+            entry("objects/a", b"hello"),
+            entry("objects/b", b""),
+        ];
+        let end = vec![0; 2 * BLOCK];
+        Self { entries, records: |_| (), blocks: |block| vec![block], summary: |_| (), footer: |_| (), end }
+    }
+
+    fn with(change: impl FnOnce(&mut Self)) -> Vec<u8> {
+        let mut draft = Self::new();
+        change(&mut draft);
+        draft.build()
+    }
+
+    fn entry(&mut self, path: &str) -> &mut Entry {
+        self.entries.iter_mut().find(|entry| entry.path == path).unwrap()
+    }
+
+    fn replace(&mut self, path: &str, content: &[u8]) {
+        *self.entry(path) = entry(path, content);
+    }
+
+    fn swap(&mut self, one: &str, other: &str) {
+        let place = |path| self.entries.iter().position(|entry| entry.path == path).unwrap();
+        let (one, other) = (place(one), place(other));
+        self.entries.swap(one, other);
+    }
+
+    fn build(self) -> Vec<u8> {
+        let mut tar = Vec::new();
+        let mut records = Vec::new();
+        for entry in &self.entries {
+            let at = put(&mut tar, entry);
+            let size = entry.content.len() as u64;
+            records.push(Record::new(entry.path.clone(), size, at, &Sha256::digest(&entry.content)));
+        }
+        (self.records)(&mut records);
+        let mut digest = IndexDigest::default();
+        records.iter().for_each(|record| digest.add(record));
+        let line = |record: &Record| [serde_json::to_vec(record).unwrap(), b"\n".to_vec()].concat();
+        let mut index = Vec::new();
+        for (number, block) in (self.blocks)(records.iter().flat_map(line).collect()).into_iter().enumerate() {
+            let at = put(&mut tar, &entry(&format!("index/{number:08}.jsonl"), &block));
+            index.push(Block::parse(block, |_| ()).unwrap().summary(at));
+        }
+        let mut summary = json!({
+            "complete": true,
+            "tables": [
+                {"name": "a", "rows": 3, "bytes": 12, "digest": table_digest(&["[1]", "[2]", "[3]"])},
+                {"name": "none", "rows": 0, "bytes": 0, "digest": table_digest(&[])},
+                {"name": "b", "rows": 0, "bytes": 0, "digest": table_digest(&[])},
+            ],
+            "objects": {"count": 2, "bytes": 5, "vanished": 0},
+            "index": index,
+            "index_digest": digest.finish(),
+        });
+        (self.summary)(&mut summary);
+        let at = put(&mut tar, &entry("summary.json", &serde_json::to_vec(&summary).unwrap()));
+        tar.extend_from_slice(&self.end);
+        let mut archive = Vec::new();
+        MemberCompressor::new().compress(&tar, &mut archive);
+        let mut footer = Footer { member: at.member, skip: at.skip };
+        (self.footer)(&mut footer);
+        archive.extend(footer.to_bytes());
+        archive
+    }
+}
+
+fn put(tar: &mut Vec<u8>, entry: &Entry) -> Position {
+    let at = Position { member: 0, skip: u32::try_from(tar.len()).unwrap() };
+    tar.extend_from_slice(&entry.header);
+    tar.extend_from_slice(&entry.content);
+    tar.resize(tar.len().next_multiple_of(BLOCK), entry.padding);
+    at
+}
+
+fn table_digest(rows: &[&str]) -> String {
+    let half = |row: &&str| u128::from_le_bytes(*Sha256::digest(row).first_chunk().unwrap());
+    format!("{:032x}", rows.iter().map(half).fold(0_u128, u128::wrapping_add))
+}
+
+#[test]
+fn an_honest_draft_is_an_archive() {
+    let (objects, rows, summary) = read(Draft::with(|_| ()).as_slice()).unwrap();
+    assert_eq!((objects.len(), rows.as_slice(), summary.objects.count), (2, &b"[1]\n[2]\n[3]\n"[..], 2));
+}
+
+fn refused(why: &str, change: impl FnOnce(&mut Draft)) {
+    match read(Draft::with(change).as_slice()) {
+        Ok(_) => panic!("taken, and should be refused: {why}"),
+        Err(error) => assert!(error.to_string().contains(why), "{why:?} is not why: {error}"),
+    }
+}
+
+#[test]
+fn a_summary_that_lies_is_refused() {
+    refused("not complete", |draft| draft.summary = |summary| summary["complete"] = false.into());
+    refused("where the archive holds", |draft| draft.summary = |summary| summary["tables"][0]["rows"] = 4.into());
+    refused("where the archive holds", |draft| draft.summary = |summary| summary["tables"][0]["bytes"] = 13.into());
+    refused("where the archive holds", |draft| {
+        draft.summary = |summary| summary["tables"][0]["digest"] = "0".repeat(32).into();
+    });
+    refused("where the archive holds", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[4]\n"));
+    refused("tables are not those", |draft| {
+        draft.summary = |summary| drop(summary["tables"].as_array_mut().unwrap().pop());
+    });
+    for key in ["count", "bytes", "vanished"] {
+        let archive = |summary: fn(&mut Value)| read(Draft::with(|draft| draft.summary = summary).as_slice());
+        let lie = match key {
+            "count" => archive(|summary| summary["objects"]["count"] = 3.into()),
+            "bytes" => archive(|summary| summary["objects"]["bytes"] = 6.into()),
+            _ => archive(|summary| summary["objects"]["vanished"] = 1.into()),
+        };
+        assert!(lie.unwrap_err().to_string().contains("other objects"), "{key}");
+    }
+    refused("other index blocks", |draft| draft.summary = |summary| summary["index"][0]["count"] = 8.into());
+    refused("other index blocks", |draft| draft.summary = |summary| summary["index"] = json!([]));
+    refused("index digest", |draft| draft.summary = |summary| summary["index_digest"] = "0".repeat(64).into());
+}
+
+#[test]
+fn an_index_that_lies_is_refused() {
+    let does_not_describe = "does not describe the entries";
+    refused(does_not_describe, |draft| draft.records = |records| records[7].size += 1);
+    refused(does_not_describe, |draft| draft.records = |records| records[7].member += 1);
+    refused(does_not_describe, |draft| draft.records = |records| records[7].skip += 1);
+    refused(does_not_describe, |draft| draft.records = |records| records[7].sha256 = "0".repeat(64));
+    refused(does_not_describe, |draft| draft.records = |records| records[7].path.push('x'));
+    refused(does_not_describe, |draft| draft.records = |records| records.swap(7, 8));
+    refused(does_not_describe, |draft| draft.records = |records| drop(records.pop()));
+    refused("more entries than stand before", |draft| {
+        draft.records = |records| {
+            let last = records.last().cloned().unwrap();
+            records.push(last);
+        };
+    });
+    refused("before it is not full", |draft| {
+        draft.blocks = |block| {
+            let cut = block.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+            vec![block[..cut].to_vec(), block[cut..].to_vec()]
+        };
+    });
+}
+
+#[test]
+fn an_end_that_lies_is_refused() {
+    refused("does not point to summary.json", |draft| draft.footer = |footer| footer.skip += 512);
+    refused("does not point to summary.json", |draft| draft.footer = |footer| footer.member += 1);
+    refused("behind the end", |draft| draft.end.resize(3 * BLOCK, 0));
+    refused("cut short", |draft| draft.end.truncate(BLOCK));
+    refused("padding", |draft| draft.end[BLOCK] = 1);
+}
+
+#[test]
+fn entries_that_break_a_rule_are_refused() {
+    refused("fingerprint", |draft| draft.replace("database/pre-data.sql", b"CREATE TABLE other(x);\n"));
+    refused("padding is not zero", |draft| draft.entry("objects/a").padding = 1);
+    refused("checksum", |draft| draft.entry("objects/a").header[8] ^= 1);
+    refused("order", |draft| draft.swap("objects/a", "objects/b"));
+    refused("order", |draft| draft.swap("database/rows/a/00000001.jsonl", "database/sequences.json"));
+    refused("order", |draft| draft.swap("database/sequences.json", "objects/a"));
+    refused("order", |draft| draft.swap("database/schema.json", "database/pre-data.sql"));
+    refused("numbered without gaps", |draft| {
+        draft.swap("database/rows/a/00000000.jsonl", "database/rows/a/00000001.jsonl");
+    });
+    refused("no such table", |draft| {
+        *draft.entry("database/rows/a/00000001.jsonl") = entry("database/rows/c/00000000.jsonl", b"[3]\n");
+    });
+    refused("encoding", |draft| {
+        *draft.entry("database/rows/a/00000001.jsonl") = entry("database/rows/a/00000001.copy", b"[3]\n");
+    });
+    refused("cut after a newline", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[3]"));
+    refused("out of the order", |draft| draft.entries.push(entry("objects/a", b"again")));
+    refused("not a Coffer archive", |draft| drop(draft.entries.remove(0)));
+    refused("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", b"{}")));
+    refused("use a newer one", |draft| {
+        let later = Manifest { format: "coffer/2".into(), ..manifest() };
+        draft.replace("manifest.json", &serde_json::to_vec(&later).unwrap());
+    });
+}
