@@ -73,6 +73,9 @@ pub trait ObjectStore: Send + Sync {
     /// Removes an object. One that is not there is removed already.
     async fn delete(&self, key: &ObjectKey) -> Result<()>;
 
+    /// Whether the store keeps all of this beside an object's bytes. The entity tag is its own affair.
+    fn keeps(&self, meta: &ObjectMeta) -> bool;
+
     /// A place where an import's objects wait, seen by nobody. Dropping it without a commit discards it.
     async fn stage(&self) -> Result<Arc<dyn StagedObjects>>;
 }

@@ -59,7 +59,7 @@ pub async fn import(
         Err(error) => Err(error),
     };
     match landed {
-        Ok((manifest, summary)) => Ok(Imported { manifest, summary, notices: target.notices }),
+        Ok((manifest, summary)) => Ok(Imported { manifest, summary, notices: target.notices() }),
         Err(error) => {
             target.discard().await;
             Err(error)
@@ -75,7 +75,8 @@ struct Target<'a> {
     staged: Option<Arc<dyn StagedObjects>>,
     object: Option<Sender<Bytes>>,
     uploads: JoinSet<Result<()>>,
-    notices: Vec<String>,
+    /// How many objects had metadata that the store does not keep.
+    stripped: u64,
 }
 
 /// How far the rows are.
@@ -113,7 +114,7 @@ impl Finishing {
 impl<'a> Target<'a> {
     fn new(app: &'a App, transfer: &'a Arc<Transfer>) -> Self {
         let (rows, uploads) = (Rows::NotBegun, JoinSet::new());
-        Self { app, transfer, rows, staged: None, object: None, uploads, notices: Vec::new() }
+        Self { app, transfer, rows, staged: None, object: None, uploads, stripped: 0 }
     }
 
     /// Takes the archive into staging, to its verified end.
@@ -196,6 +197,9 @@ impl<'a> Target<'a> {
             headers: header.headers,
             user: header.user,
         };
+        if self.app.objects.as_ref().is_some_and(|objects| !objects.keeps(&meta)) {
+            self.stripped += 1;
+        }
         self.uploads.spawn(async move { Ok(staged.put(&key, meta, object_body(body)).await?) });
         self.object = Some(pieces);
         Ok(())
@@ -232,6 +236,14 @@ impl<'a> Target<'a> {
             None => {}
         }
         Ok(loaded.commit().await?)
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let told = format!(
+            "{} objects had metadata (headers or user metadata) that the target does not keep: it is in the archive alone",
+            self.stripped
+        );
+        if self.stripped > 0 { vec![told] } else { Vec::new() }
     }
 
     /// Leaves nothing behind.

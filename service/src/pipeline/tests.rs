@@ -185,3 +185,35 @@ async fn more_transfers_than_the_budget_holds_wait_for_one_another() {
     };
     tokio::time::timeout(Duration::from_secs(60), all).await.expect("transfers wait for ever");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_that_a_folder_can_not_keep_is_told() {
+    let place = Place::new();
+    let dump = place.app("a").database.dump().await.unwrap();
+    let blueprint = dump.blueprint();
+    let (schema, pre, post) = (&blueprint.schema, &blueprint.pre_data, &blueprint.post_data);
+    let manifest = coffer_archive::Manifest {
+        format: coffer_archive::FORMAT.into(),
+        archive_id: "0".repeat(32),
+        created: "2026-01-01T00:00:00Z".into(),
+        generator: "test".into(),
+        source: "local".into(),
+        app: "a".into(),
+        engine: coffer_archive::Engine { kind: "sqlite".into(), version: blueprint.engine.version.clone() },
+        row_encoding: coffer_archive::RowEncoding::Jsonl,
+        fingerprint: coffer_archive::fingerprint(schema, pre, post),
+        extensions: vec![],
+    };
+    let mut writer = coffer_archive::Writer::new(Vec::new(), &manifest).unwrap();
+    writer.structure(schema, pre, post).unwrap();
+    writer.sequences(&dump.sequences()).unwrap();
+    for (key, user) in [("one", vec![("owner", "me")]), ("two", vec![])] {
+        let user = user.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let header = coffer_archive::ObjectHeader { key: key.into(), user, ..Default::default() };
+        writer.begin_object(&header).unwrap();
+        writer.end_object().unwrap();
+    }
+    let archive = writer.finish().unwrap().0;
+    let imported = place.import(&place.app("b"), &archive).await.unwrap();
+    assert!(matches!(imported.notices.as_slice(), [told] if told.starts_with("1 objects")), "{:?}", imported.notices);
+}

@@ -69,6 +69,11 @@ impl ObjectStore for LocalFolder {
         blocking("deleting an object", move || write::delete(&root, &key)).await
     }
 
+    /// Files have no place for headers and user metadata; a media type goes by the name.
+    fn keeps(&self, meta: &ObjectMeta) -> bool {
+        meta.headers.is_empty() && meta.user.is_empty()
+    }
+
     async fn stage(&self) -> Result<Arc<dyn StagedObjects>> {
         let root = sibling::absolute(&self.path)?;
         let stage = blocking("making a folder", move || stage::LocalStage::create(root)).await?;

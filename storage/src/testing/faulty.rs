@@ -191,6 +191,10 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
         self.inner.delete(key).await
     }
 
+    fn keeps(&self, meta: &ObjectMeta) -> bool {
+        self.inner.keeps(meta)
+    }
+
     async fn stage(&self) -> Result<Arc<dyn StagedObjects>> {
         Ok(Arc::new(Faulty::new(self.inner.stage().await?, self.fault.clone())))
     }
