@@ -42,21 +42,14 @@ Exit codes: 0 done, 1 failed, 2 usage, 10 no such app or archive, 11 busy, 12 wr
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service
     Serve(serve::Serve),
-    /// Do the main job end to end on a sample app: serve, export over HTTP, import over HTTP, compare
     Demo(crate::demo::Demo),
     /// List the apps that the sources hold
     Apps,
-    /// Stream an app into an archive
     Export(export::Export),
-    /// Bring an archive into an app that is new or empty, whole or not at all
     Restore(restore::Restore),
-    /// Show what an archive holds: its manifest and summary (reads and checks all of it)
     Inspect(archive::Inspect),
-    /// Read and check all of an archive, and restore nothing
     Verify(archive::Verify),
-    /// Make an identity: the secret that opens archives, and the recipient that they are sealed for
     Keygen(keygen::Keygen),
     /// Look at the configuration
     #[command(subcommand)]

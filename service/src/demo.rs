@@ -18,6 +18,8 @@ use crate::pipeline::App;
 use crate::{Error, Result};
 use client::Client;
 
+/// Do the main job end to end on a sample app: serve, export over HTTP, import over HTTP, compare
+///
 /// Makes a sample app in a temporary folder, serves it, exports it over HTTP into a sealed archive, imports that over HTTP
 /// as another app, and compares the two in every row and byte. Leaves nothing behind.
 #[derive(Args)]

@@ -23,6 +23,24 @@ fn with_large_app() -> Result<(Coffer, Service)> {
     Ok((coffer, service))
 }
 
+/// An app `local/a` and its archive, `x.coffer`.
+fn with_archive() -> Result<(Coffer, Vec<u8>)> {
+    let coffer = coffer()?;
+    coffer.app("a").fill_large(16)?;
+    coffer.make_identity()?;
+    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
+    let archive = std::fs::read(coffer.path("x.coffer"))?;
+    Ok((coffer, archive))
+}
+
+/// A client that has sent the first half of an archive, of which an app `local/b` is being built.
+fn half_sent(coffer: &Coffer, service: &Service, archive: &[u8]) -> Result<RawExchange> {
+    let mut client = RawExchange::post(service, "/v1/apps/local/b/import", archive.len() as u64)?;
+    client.send(&archive[..archive.len() / 2])?;
+    wait_until_staged(&coffer.app("b"))?;
+    Ok(client)
+}
+
 /// Makes sure that nothing of the app is open any more in the service, soon.
 fn ensure_let_go(service: &Service, app: &App) -> Result<()> {
     let folder = app.folder().to_str().context("not UTF-8")?;
@@ -201,44 +219,29 @@ fn an_import_that_is_broken_off_changes_nothing() -> Result<()> {
 
 #[test]
 fn an_import_that_is_killed_leaves_nothing_in_the_way_of_the_next() -> Result<()> {
-    let coffer = coffer()?;
-    let app = coffer.app("a");
-    app.fill_large(16)?;
-    coffer.make_identity()?;
-    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
-    let archive = std::fs::read(coffer.path("x.coffer"))?;
+    let (coffer, archive) = with_archive()?;
     let service = coffer.serve()?;
-    let mut client = RawExchange::post(&service, "/v1/apps/local/b/import", archive.len() as u64)?;
-    client.send(&archive[..archive.len() / 2])?;
-    wait_until_staged(&coffer.app("b"))?;
+    let client = half_sent(&coffer, &service, &archive)?;
     std::thread::sleep(Duration::from_millis(200));
-    drop(service);
+    drop((service, client));
     ensure_unseen(&coffer.app("b"))?;
     coffer.run_well(["restore", "x.coffer", "--into", "local/b"])?;
-    assert_same_app(&app, &coffer.app("b"))
+    assert_same_app(&coffer.app("a"), &coffer.app("b"))
 }
 
 #[test]
 fn two_imports_of_one_app_do_not_meet() -> Result<()> {
-    let coffer = coffer()?;
-    let app = coffer.app("a");
-    app.fill_large(16)?;
-    coffer.make_identity()?;
-    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
+    let (coffer, archive) = with_archive()?;
     let service = coffer.serve()?;
-    let archive = std::fs::read(coffer.path("x.coffer"))?;
-    let (first, second) = archive.split_at(archive.len() / 2);
-    let mut client = RawExchange::post(&service, "/v1/apps/local/b/import", archive.len() as u64)?;
-    client.send(first)?;
-    wait_until_staged(&coffer.app("b"))?;
+    let mut client = half_sent(&coffer, &service, &archive)?;
     let path = coffer.path("x.coffer");
     let path = path.to_str().context("not UTF-8")?;
     let answer = service.call("/v1/apps/local/b/import", &["-X", "POST", "-T", path])?;
     answer.ensure_problem(409, &["local/b"])?;
     ensure!(answer.body.contains("busy"), "{answer:?}");
-    client.send(second)?;
+    client.send(&archive[archive.len() / 2..])?;
     ensure!(client.read_head()?.0 == 200, "the first import did not come through");
-    assert_same_app(&app, &coffer.app("b"))
+    assert_same_app(&coffer.app("a"), &coffer.app("b"))
 }
 
 #[test]
@@ -357,16 +360,9 @@ fn a_connection_that_asks_for_nothing_is_closed() -> Result<()> {
 
 #[test]
 fn a_stop_waits_for_an_import_that_cleans_up() -> Result<()> {
-    let coffer = coffer()?;
-    coffer.app("a").fill_large(16)?;
-    coffer.make_identity()?;
-    coffer.run_well(["export", "local/a", "-o", "x.coffer"])?;
-    let archive = std::fs::read(coffer.path("x.coffer"))?;
+    let (coffer, archive) = with_archive()?;
     let service = coffer.serve()?;
-    let mut client = RawExchange::post(&service, "/v1/apps/local/b/import", archive.len() as u64)?;
-    client.send(&archive[..archive.len() / 2])?;
-    wait_until_staged(&coffer.app("b"))?;
-    drop(client);
+    drop(half_sent(&coffer, &service, &archive)?);
     shell(coffer.folder(), &format!("kill -TERM {}", service.process_id()))?;
     ensure_nothing_of(&coffer, "b")
 }

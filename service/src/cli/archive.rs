@@ -13,14 +13,18 @@ use crate::config::{ByteSize, Config};
 use crate::pipeline::{ArchiveInput, Budget, Contents, Direction, Transfer, check};
 use crate::progress::watched;
 
-/// Shows an archive's manifest and summary. All of it is read and checked on the way.
+/// Show what an archive holds: its manifest and summary
+///
+/// All of it is read and checked on the way.
 #[derive(Args)]
 pub(super) struct Inspect {
     #[command(flatten)]
     archive: ArchiveFlags,
 }
 
-/// Reads all of an archive and checks each tag, digest and count. Restores nothing; exit code 13 where it is not whole.
+/// Read and check all of an archive, and restore nothing
+///
+/// Each tag, digest and count is checked; exit code 13 where it is not whole.
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]

@@ -19,7 +19,9 @@ use crate::{Error, Result};
 /// A command's own output is waited for as long as it takes.
 const PATIENT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// Streams an app's rows and files into one archive. The file appears under its name only when it is whole.
+/// Stream an app into an archive
+///
+/// Its rows and files go into one archive as they are read. The file appears under its name only when it is whole.
 #[derive(Args)]
 pub(super) struct Export {
     /// The app, as SOURCE/APP

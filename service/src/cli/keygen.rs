@@ -10,7 +10,9 @@ use super::report::Report;
 use crate::Result;
 use crate::config::write_secret;
 
-/// Makes an identity. Whoever has it can open what is sealed for its recipient; without it nobody can.
+/// Make an identity: the secret that opens archives, and the recipient that they are sealed for
+///
+/// Whoever has it can open what is sealed for its recipient; without it nobody can.
 #[derive(Args)]
 pub(super) struct Keygen {
     /// Write the identity to a new file that only you can read [default: standard output]

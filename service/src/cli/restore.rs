@@ -14,7 +14,9 @@ use crate::name::AppName;
 use crate::pipeline::{App, ArchiveInput, Budget, Direction, Transfer, import};
 use crate::progress::watched;
 
-/// Brings an archive into an app. All of it stands in the end or, where anything is wrong, nothing.
+/// Bring an archive into an app that is new or empty, whole or not at all
+///
+/// All of it stands in the end or, where anything is wrong, nothing.
 #[derive(Args)]
 pub(super) struct Restore {
     /// The archive: a file, or `-` for standard input

@@ -12,6 +12,8 @@ use crate::config::Config;
 use crate::http::{Service, Token};
 use crate::{Error, Result};
 
+/// Run the service
+///
 /// Serves exports and imports over HTTP until it is told to stop (SIGTERM or Ctrl-C), and then lets running transfers end
 /// for at most 30 s. Without a configuration file the first start makes an identity and a token in ./coffer-data.
 #[derive(Args)]
