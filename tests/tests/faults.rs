@@ -36,7 +36,8 @@ fn with_archive() -> Result<(Coffer, Vec<u8>)> {
 /// A client that has sent the first half of an archive, of which an app `local/b` is being built.
 fn half_sent(coffer: &Coffer, service: &Service, archive: &[u8]) -> Result<RawExchange> {
     let mut client = RawExchange::post(service, "/v1/apps/local/b/import", archive.len() as u64)?;
-    client.send(&archive[..archive.len() / 2])?;
+    let (half, _) = archive.split_at(archive.len() / 2);
+    client.send(half)?;
     wait_until_staged(&coffer.app("b"))?;
     Ok(client)
 }
