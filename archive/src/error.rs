@@ -48,6 +48,22 @@ pub enum Error {
         /// The limit in force.
         limit: u64,
     },
+    /// There is no such level of compression.
+    #[error(
+        "there is no level {level} of compression {compression}: gzip has 1 to 12, zstd 1 to 19, and none has none"
+    )]
+    Level {
+        /// What was to be set.
+        compression: crate::Compression,
+        /// The level that was asked for.
+        level: u8,
+    },
+    /// An object changed each time that it was read.
+    #[error("{entry:?} changed while it was read, three times: export it while nobody writes to it")]
+    Restless {
+        /// Its path.
+        entry: String,
+    },
     /// What the writer was given can't be carried by the format.
     #[error("{entry:?} can't be carried: {why}")]
     Unwritable {
@@ -62,7 +78,7 @@ pub enum Error {
 }
 
 /// The result of everything in this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn entry(entry: impl Into<String>, why: impl Into<String>) -> Self {

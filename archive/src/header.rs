@@ -1,8 +1,12 @@
 //! Header blocks of the tar layer: what an entry is told by, written the one way the format allows (POSIX pax).
 
+mod read;
+
 use std::collections::BTreeMap;
 
 use tar::{EntryType, Header};
+
+pub(crate) use read::{EntryHeader, HeaderKind, RawHeader};
 
 use crate::{EntryName, Error, ObjectHeader, Result};
 
@@ -18,15 +22,41 @@ const HEADERS: [&str; 5] = ["cache-control", "content-disposition", "content-enc
 /// pax records by keyword.
 pub(crate) type PaxRecords = BTreeMap<String, String>;
 
+/// Which reading of an object an entry holds: it may have changed while it was read, and come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt(u8);
+
+impl Attempt {
+    pub(crate) const FIRST: Self = Self(1);
+    const LAST: Self = Self(3);
+
+    /// The attempt after this one; none after the third.
+    pub(crate) fn next(self) -> Option<Self> {
+        (self != Self::LAST).then_some(Self(self.0 + 1))
+    }
+
+    /// What the pax record says, which only later attempts have.
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "2" => Some(Self(2)),
+            "3" => Some(Self(3)),
+            _ => None,
+        }
+    }
+}
+
 /// The header blocks of an entry that is no object.
 pub(crate) fn plain_entry(name: &EntryName, size: u64) -> Result<Vec<u8>> {
     entry(name, size, 0, PaxRecords::new())
 }
 
 /// The header blocks of an object.
-pub(crate) fn object_entry(object: &ObjectHeader) -> Result<Vec<u8>> {
+pub(crate) fn object_entry(object: &ObjectHeader, attempt: Attempt) -> Result<Vec<u8>> {
     let name = EntryName::Object(object.key.clone());
     let mut records = PaxRecords::new();
+    if attempt != Attempt::FIRST {
+        records.insert("COFFER.attempt".into(), attempt.0.to_string());
+    }
     for (keyword, value) in [("COFFER.content-type", &object.content_type), ("COFFER.etag", &object.etag)] {
         records.extend(value.clone().map(|value| (keyword.to_owned(), value)));
     }
@@ -102,6 +132,12 @@ fn pax_bytes(records: &PaxRecords) -> Vec<u8> {
     bytes
 }
 
+/// A number in the one way to write it: digits, and no zero before them.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let plain = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
+}
+
 /// Takes pax records apart. Lengths must fit to the byte, and no keyword may stand twice.
 pub(crate) fn parse_pax(mut bytes: &[u8]) -> std::result::Result<PaxRecords, &'static str> {
     let mut records = PaxRecords::new();
@@ -109,7 +145,7 @@ pub(crate) fn parse_pax(mut bytes: &[u8]) -> std::result::Result<PaxRecords, &'s
         let malformed = "its pax records are malformed";
         let space = bytes.iter().take(8).position(|&byte| byte == b' ').ok_or(malformed)?;
         let (digits, _) = bytes.split_at_checked(space).ok_or(malformed)?;
-        let length: usize = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok()).ok_or(malformed)?;
+        let length = decimal(digits).and_then(|length| usize::try_from(length).ok()).ok_or(malformed)?;
         let (record, rest) = bytes.split_at_checked(length).ok_or(malformed)?;
         let record = record.get(space + 1..).and_then(|record| record.strip_suffix(b"\n")).ok_or(malformed)?;
         let record = std::str::from_utf8(record).map_err(|_| "its pax records are not UTF-8")?;
@@ -122,108 +158,19 @@ pub(crate) fn parse_pax(mut bytes: &[u8]) -> std::result::Result<PaxRecords, &'s
     Ok(records)
 }
 
-/// What one header block says.
-#[derive(Debug)]
-pub(crate) struct RawHeader {
-    pub(crate) kind: EntryType,
-    pub(crate) name: Vec<u8>,
-    pub(crate) size: u64,
-    pub(crate) modified: u64,
-}
-
-impl RawHeader {
-    /// Reads a block that is not zero, and holds it to the format: types `0` and `x`, no prefix, no link.
-    pub(crate) fn parse(block: &[u8; BLOCK]) -> std::result::Result<Self, &'static str> {
-        let header = Header::from_byte_slice(block);
-        let mut summed = header.clone();
-        summed.set_cksum();
-        if header.cksum().ok() != summed.cksum().ok() {
-            return Err("the checksum of its tar header does not match");
-        }
-        let ustar = header.as_ustar().ok_or("its tar header is not a ustar one")?;
-        let kind = header.entry_type();
-        if !matches!(kind, EntryType::Regular | EntryType::XHeader) || ustar.typeflag == [0] {
-            return Err(
-                "it is neither a file nor a pax header: links, folders and devices have no place in an archive",
-            );
-        }
-        if ustar.prefix.iter().any(|&byte| byte != 0) || ustar.linkname.iter().any(|&byte| byte != 0) {
-            return Err("its tar header has a prefix or a link name");
-        }
-        let name = ustar.name.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
-        let (size, modified) = (octal(&ustar.size)?, octal(&ustar.mtime)?);
-        Ok(Self { kind, name, size, modified })
-    }
-
-    /// The entry that this header and the pax records before it describe, as the format's rules ask.
-    pub(crate) fn resolve(self, records: PaxRecords) -> Result<(EntryName, ObjectHeader)> {
-        let short = String::from_utf8_lossy(&self.name).into_owned();
-        let damaged = |why: &str| Error::entry(records.get("path").unwrap_or(&short), why);
-        let path = records.get("path").unwrap_or(&short);
-        let name = EntryName::parse(path)?;
-        let size = match records.get("size") {
-            None => self.size,
-            Some(size) => {
-                let size = size.parse().ok().filter(|size: &u64| *size >= SIZE_FIELD_LIMIT && self.size == 0);
-                size.ok_or_else(|| damaged("its pax size contradicts its header"))?
-            }
-        };
-        if records.get("path").is_some_and(|path| path.len() <= NAME_FIELD && path.is_ascii()) {
-            return Err(damaged("it has a pax path that it does not need"));
-        }
-        if records.get("COFFER.key").map(String::as_str) != name.original_name() {
-            return Err(damaged("its pax record COFFER.key is not the name that its path encodes"));
-        }
-        let mut object = ObjectHeader { size, modified: self.modified, ..ObjectHeader::default() };
-        for (keyword, value) in &records {
-            let (keyword, value) = (keyword.as_str(), value.clone());
-            match (keyword, &name) {
-                ("path" | "size" | "COFFER.key", _) => {}
-                ("COFFER.content-type", EntryName::Object(_)) => object.content_type = Some(value),
-                ("COFFER.etag", EntryName::Object(_)) => object.etag = Some(value),
-                (_, EntryName::Object(_)) => {
-                    let header = keyword.strip_prefix("COFFER.header.").filter(|header| HEADERS.contains(header));
-                    let (place, key) = match (header, keyword.strip_prefix("COFFER.meta.")) {
-                        (Some(header), _) => (&mut object.headers, header),
-                        (None, Some(key)) if !key.is_empty() => (&mut object.user, key),
-                        _ => {
-                            return Err(damaged(&format!(
-                                "it has the pax keyword {keyword:?}, which this program does not know"
-                            )));
-                        }
-                    };
-                    place.insert(key.to_owned(), value);
-                }
-                _ => return Err(damaged(&format!("it has the pax keyword {keyword:?}, which has no place there"))),
-            }
-        }
-        if let EntryName::Object(key) = &name {
-            object.key.clone_from(key);
-        }
-        Ok((name, object))
-    }
-}
-
-fn octal(field: &[u8]) -> std::result::Result<u64, &'static str> {
-    let digits = field.split(|&byte| byte == 0 || byte == b' ').find(|digits| !digits.is_empty());
-    digits
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| u64::from_str_radix(digits, 8).ok())
-        .ok_or("a number in its tar header is not octal")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::Dialect;
 
-    fn parse(blocks: &[u8]) -> Result<(EntryName, ObjectHeader)> {
-        let raw = |at: usize| RawHeader::parse(blocks[at..at + BLOCK].try_into().unwrap()).unwrap();
+    fn parse(blocks: &[u8], dialect: Dialect) -> Result<EntryHeader> {
+        let raw = |at: usize| RawHeader::parse(blocks[at..at + BLOCK].try_into().unwrap(), dialect).unwrap();
         let first = raw(0);
-        if first.kind == EntryType::Regular {
-            return first.resolve(PaxRecords::new());
+        if first.kind == HeaderKind::File {
+            return first.resolve(PaxRecords::new(), dialect);
         }
         let records = parse_pax(&blocks[BLOCK..BLOCK + usize::try_from(first.size).unwrap()]).unwrap();
-        raw(blocks.len() - BLOCK).resolve(records)
+        raw(blocks.len() - BLOCK).resolve(records, dialect)
     }
 
     #[test]
@@ -239,8 +186,11 @@ mod tests {
             ..Default::default()
         };
         for object in [plain, awkward] {
-            let (name, back) = parse(&object_entry(&object).unwrap()).unwrap();
-            assert_eq!((name, &back), (EntryName::Object(object.key.clone()), &object));
+            for (attempt, dialect) in [(Attempt::FIRST, Dialect::Ours), (Attempt::LAST, Dialect::Foreign)] {
+                let back = parse(&object_entry(&object, attempt).unwrap(), dialect).unwrap();
+                let name = EntryName::Object(object.key.clone());
+                assert_eq!(back, EntryHeader { name, object: object.clone(), attempt });
+            }
         }
     }
 
@@ -261,7 +211,31 @@ mod tests {
             let mut header = header(b"objects/a", EntryType::Regular, 0, 0);
             header.as_old_mut().linkflag = [kind];
             header.set_cksum();
-            assert!(RawHeader::parse(header.as_bytes()).is_err(), "{}", char::from(kind));
+            assert!(RawHeader::parse(header.as_bytes(), Dialect::Ours).is_err(), "{}", char::from(kind));
+            let foreign = RawHeader::parse(header.as_bytes(), Dialect::Foreign);
+            assert_eq!(foreign.is_ok(), b"5gL\0".contains(&kind), "{}", char::from(kind));
+        }
+    }
+
+    #[test]
+    fn owners_modes_and_devices_are_refused() {
+        let honest = header(b"objects/a", EntryType::Regular, 0, 0);
+        assert!(RawHeader::parse(honest.as_bytes(), Dialect::Ours).is_ok());
+        let changes: [fn(&mut Header); 7] = [
+            |header| header.set_mode(0o755),
+            |header| header.set_uid(1_000),
+            |header| header.set_gid(1_000),
+            |header| header.set_username("root").unwrap(),
+            |header| header.set_groupname("root").unwrap(),
+            |header| header.set_device_minor(1).unwrap(),
+            |header| header.as_ustar_mut().unwrap().pad[3] = 1,
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let mut header = honest.clone();
+            change(&mut header);
+            header.set_cksum();
+            assert!(RawHeader::parse(header.as_bytes(), Dialect::Ours).is_err(), "change {n}");
+            assert!(RawHeader::parse(header.as_bytes(), Dialect::Foreign).is_ok(), "change {n}");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The documents at both ends of an archive: what is known at the start, and what only at the end.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::RowEncoding;
+use crate::{RowEncoding, json};
 
 /// The format that this crate writes and reads.
 pub const FORMAT: &str = "coffer/1";
@@ -24,6 +25,7 @@ pub struct Manifest {
     /// The app's name within its source.
     pub app: String,
     /// The engine that the rows come from.
+    #[serde(deserialize_with = "json::object")]
     pub engine: Engine,
     /// How rows are written.
     pub row_encoding: RowEncoding,
@@ -48,13 +50,49 @@ pub struct Summary {
     /// True: a writer that failed wrote no summary.
     pub complete: bool,
     /// Every table, in the order of the archive, those without rows too.
+    #[serde(deserialize_with = "json::objects")]
     pub tables: Vec<TableSummary>,
     /// The objects together.
+    #[serde(deserialize_with = "json::object")]
     pub objects: ObjectTotals,
     /// Where each index block stands.
+    #[serde(default, deserialize_with = "json::objects")]
     pub(crate) index: Vec<crate::index::BlockSummary>,
     /// SHA-256 over all records of the index.
+    #[serde(default)]
     pub(crate) index_digest: String,
+    /// Who vouches for the archive, where anybody does.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present_object")]
+    pub signature: Option<Signature>,
+}
+
+/// A signature over an archive's id and the digest of its index, as `summary.json` has it. It is carried here, and made
+/// and checked by whoever knows keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    /// The Ed25519 public key, 64 lower-case hexadecimal digits.
+    pub key: String,
+    /// The Ed25519 signature, 128 lower-case hexadecimal digits.
+    pub value: String,
+}
+
+impl Summary {
+    /// The digest over all records of the index, which the signature covers; `None` where it is not 64 lower-case
+    /// hexadecimal digits.
+    #[must_use]
+    pub fn index_digest(&self) -> Option<[u8; 32]> {
+        unhex(&self.index_digest)
+    }
+
+    /// What is malformed in it, if anything is.
+    pub(crate) fn check_form(&self) -> Result<(), &'static str> {
+        let Some(Signature { key, value }) = &self.signature else { return Ok(()) };
+        if unhex::<32>(key).is_none() || unhex::<64>(value).is_none() {
+            return Err("its signature is not one of Ed25519 in lower-case hexadecimal digits");
+        }
+        Ok(())
+    }
 }
 
 /// One table's rows, counted.
@@ -98,16 +136,54 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Exactly `N` bytes from lower-case hexadecimal digits.
+pub(crate) fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    let pairs = digits.as_bytes().chunks(2);
+    if digits.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = pair.iter().try_fold(0_u8, |byte, &digit| Some(byte << 4 | value(digit)?))?;
+    }
+    Some(bytes)
+}
+
 /// The names of the tables that a `schema.json` describes, in its order.
-pub(crate) fn table_names(schema: &[u8]) -> serde_json::Result<Vec<String>> {
+pub(crate) fn table_names(schema: &[u8]) -> Result<Vec<String>, String> {
     #[derive(Deserialize)]
     struct Schema {
+        #[serde(deserialize_with = "json::objects")]
         tables: Vec<Table>,
     }
     #[derive(Deserialize)]
     struct Table {
         name: String,
     }
-    let schema: Schema = serde_json::from_slice(schema)?;
+    let schema: Schema = json::from_slice(schema)?;
     Ok(schema.tables.into_iter().map(|table| table.name).collect())
+}
+
+/// Whether this is a `sequences.json`. What the values are is the engine's matter.
+pub(crate) fn check_sequences(sequences: &[u8]) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Sequences {
+        #[serde(rename = "sequences", deserialize_with = "json::objects")]
+        _sequences: Vec<Sequence>,
+    }
+    #[derive(Deserialize)]
+    struct Sequence {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "value")]
+        _value: IgnoredAny,
+        #[serde(rename = "called")]
+        _called: bool,
+    }
+    json::from_slice::<Sequences>(sequences).map(drop)
 }

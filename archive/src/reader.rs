@@ -1,6 +1,8 @@
 //! Takes an archive apart in one pass, and vouches for it at the end.
 
 mod commit;
+pub(crate) mod document;
+mod entry;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -10,16 +12,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tar::EntryType;
 
 use order::Stage;
 
-use crate::header::{BLOCK, PAX_MAX_BYTES, PaxRecords, RawHeader, parse_pax};
-use crate::index::{Block, BlocksDigest, IndexDigest, Position, Record};
-use crate::manifest::table_names;
-use crate::member_stream::MemberStream;
+use crate::header::{Attempt, BLOCK};
+use crate::index::{BlocksDigest, EntryRecord, IndexDigest, Position, Told, without_place};
+use crate::layer::{Accepted, Dialect};
 use crate::rows::Tables;
-use crate::{EntryName, Error, FORMAT, Limits, Manifest, ObjectHeader, ObjectTotals, Result, Summary, fingerprint};
+use crate::tar_stream::TarStream;
+use crate::{EntryName, Error, Limits, Manifest, ObjectHeader, ObjectTotals, Result, Summary};
 
 /// What comes next in an archive. Nothing of it is proven before the reader has reached the end.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ pub enum Event {
     Sequences(Bytes),
     /// An object begins; its bytes follow, and [`Event::ObjectEnd`].
     Object(Box<ObjectHeader>),
+    /// The object before this one did not count, as it changed while it was read: here it comes again, under the same
+    /// key, and replaces what came before.
+    ObjectAgain(Box<ObjectHeader>),
     /// Some bytes of the object: at least one, at most 1 MiB.
     ObjectBytes(Bytes),
     /// The object has come to its end.
@@ -58,8 +62,9 @@ pub enum Event {
 /// blocks, footer, end of input and summary have been seen, and row counts, digests, objects and index agree. After an
 /// error every further call is an error.
 pub struct Reader<R> {
-    members: MemberStream<R>,
+    tar: TarStream<R>,
     limits: Limits,
+    watch: Option<Watch>,
     stage: Stage,
     manifest: Option<Manifest>,
     structure: Structure,
@@ -67,14 +72,40 @@ pub struct Reader<R> {
     objects: ObjectTotals,
     entries: u64,
     seen: IndexDigest,
-    seen_records: u64,
-    told: IndexDigest,
-    told_records: u64,
+    /// The last entry seen. The one behind it shows whether it is void.
+    held: Option<EntryRecord>,
+    told: Told,
     blocks: BlocksDigest,
-    last_key: Vec<u8>,
+    last_object: Option<LastObject>,
     last_path: String,
     body: Option<Body>,
     summary: Option<(Summary, Position)>,
+}
+
+/// What passes through a reader, entry by entry, as it stands in the tar layer; nothing of it is proven.
+#[derive(Debug, Clone, Copy)]
+pub enum Passing<'a> {
+    /// An entry begins. A path that comes again replaces what came before under it.
+    Begin {
+        /// Its path in the archive.
+        path: &'a str,
+        /// Bytes of its content.
+        size: u64,
+    },
+    /// The next bytes of its content.
+    Bytes(&'a [u8]),
+    /// The entry has come to its end.
+    End,
+}
+
+/// Who watches, and may end the reading.
+type Watch = Box<dyn FnMut(Passing<'_>) -> Result<()> + Send>;
+
+/// The object that came last.
+struct LastObject {
+    key: Vec<u8>,
+    size: u64,
+    attempt: Attempt,
 }
 
 #[derive(Default)]
@@ -94,15 +125,32 @@ struct Body {
     /// The table, of a chunk of rows.
     table: Option<Arc<str>>,
     /// The object that the caller has not heard of yet.
-    announce: Option<Box<ObjectHeader>>,
+    announce: Option<Event>,
 }
 
 impl<R: Read> Reader<R> {
-    /// A reader of an archive's compressed layer. Nothing is read yet.
+    /// A reader of the compressed layer that a writer of this format made. Nothing is read yet.
     pub fn new(input: R, limits: Limits) -> Self {
+        Self::of(input, Accepted::Ours, limits)
+    }
+
+    /// A reader of a plain archive, which other programs may have made too: any `.tar.gz` and `.tar.zst` that holds the
+    /// entries of the format, in its order and with its summary. Such a one needs no index and no footer, as it is read
+    /// whole, and its own checksums and end blocks tell that it is.
+    pub fn plain(input: R, limits: Limits) -> Self {
+        Self::of(input, Accepted::Any, limits)
+    }
+
+    /// Shows each entry to `watch` as it passes. An error of its own ends the reading.
+    pub fn watch(&mut self, watch: impl FnMut(Passing<'_>) -> Result<()> + Send + 'static) {
+        self.watch = Some(Box::new(watch));
+    }
+
+    fn of(input: R, accepted: Accepted, limits: Limits) -> Self {
         Self {
-            members: MemberStream::new(input, limits.clone()),
+            tar: TarStream::new(input, accepted, limits.clone()),
             limits,
+            watch: None,
             stage: Stage::Manifest,
             manifest: None,
             structure: Structure::default(),
@@ -110,11 +158,10 @@ impl<R: Read> Reader<R> {
             objects: ObjectTotals::default(),
             entries: 0,
             seen: IndexDigest::default(),
-            seen_records: 0,
-            told: IndexDigest::default(),
-            told_records: 0,
+            held: None,
+            told: Told::default(),
             blocks: BlocksDigest::default(),
-            last_key: Vec::new(),
+            last_object: None,
             last_path: String::new(),
             body: None,
             summary: None,
@@ -164,9 +211,9 @@ impl<R: Read> Reader<R> {
 
     /// Goes on with rows and objects piece by piece, and takes what is small whole.
     fn continue_body(&mut self, mut body: Body) -> Result<Option<Event>> {
-        if let Some(object) = body.announce.take() {
+        if let Some(announced) = body.announce.take() {
             self.body = Some(body);
-            return Ok(Some(Event::Object(object)));
+            return Ok(Some(announced));
         }
         let streamed = matches!(body.name, EntryName::Rows { .. } | EntryName::Object(_));
         if !streamed {
@@ -189,9 +236,10 @@ impl<R: Read> Reader<R> {
     }
 
     fn piece(&mut self, body: &mut Body) -> Result<Bytes> {
-        let bytes = self.members.take(body.left)?;
+        let bytes = self.tar.take(body.left)?;
         body.left -= bytes.len() as u64;
         body.digest.update(&bytes);
+        self.show(Passing::Bytes(&bytes))?;
         Ok(bytes)
     }
 
@@ -212,70 +260,36 @@ impl<R: Read> Reader<R> {
         Ok((!is_rows).then_some(Event::ObjectEnd))
     }
 
-    fn end_document(&mut self, body: Body, content: Bytes) -> Result<Option<Event>> {
-        let wrong = |why: String| Error::entry(&*body.path, why);
-        let event = match &body.name {
-            EntryName::Manifest => {
-                let manifest = parse_manifest(&content)?;
-                self.manifest = Some(manifest.clone());
-                Some(Event::Manifest(Box::new(manifest)))
-            }
-            EntryName::Schema => {
-                let names = table_names(&content).map_err(|error| wrong(error.to_string()))?;
-                self.tables = Tables::new(names).map_err(|why| wrong(why.into()))?;
-                self.structure.schema = content;
-                None
-            }
-            EntryName::PreData => {
-                self.structure.pre_data = content;
-                None
-            }
-            EntryName::PostData => {
-                let Structure { schema, pre_data } = std::mem::take(&mut self.structure);
-                let stated = self.manifest.as_ref().map(|manifest| manifest.fingerprint.as_str());
-                if stated != Some(fingerprint(&schema, &pre_data, &content).as_str()) {
-                    return Err(wrong("the structure does not have the fingerprint that the manifest states".into()));
-                }
-                Some(Event::Structure { schema, pre_data, post_data: content })
-            }
-            EntryName::Sequences => Some(Event::Sequences(content)),
-            EntryName::Index(_) => {
-                let (told, records) = (&mut self.told, &mut self.told_records);
-                let block = Block::parse(content.into(), |record| {
-                    told.add(record);
-                    *records += 1;
-                });
-                let block = block.map_err(wrong)?.summary(body.at);
-                self.blocks.add(&block).map_err(|why| wrong(why.into()))?;
-                if self.told_records > self.seen_records {
-                    return Err(wrong("the index describes more entries than stand before it".into()));
-                }
-                None
-            }
-            EntryName::Summary => {
-                let summary = serde_json::from_slice(&content).map_err(|error| wrong(error.to_string()))?;
-                self.summary = Some((summary, body.at));
-                None
-            }
-            EntryName::Rows { .. } | EntryName::Object(_) => None,
-        };
-        self.end_entry(body)?;
-        Ok(event)
-    }
-
     fn end_entry(&mut self, body: Body) -> Result<()> {
         let padding = (BLOCK as u64 - body.size % BLOCK as u64) % BLOCK as u64;
         self.skip_zeros(padding, &body.path)?;
+        self.show(Passing::End)?;
         if !matches!(body.name, EntryName::Index(_) | EntryName::Summary) {
-            self.seen.add(&Record::new(body.path, body.size, body.at, &body.digest.finalize()));
-            self.seen_records += 1;
+            let Body { path, size, at, digest, .. } = body;
+            self.held = Some(EntryRecord { path, size, at, sha256: digest.finalize().into(), void: false });
         }
         Ok(())
     }
 
+    /// Counts the entry before the one that begins, which shows whether it is void.
+    fn settle(&mut self, void: bool) {
+        if let Some(held) = self.held.take() {
+            let held = match self.tar.dialect() {
+                Dialect::Ours => held,
+                Dialect::Foreign => without_place(held),
+            };
+            self.seen.add_entry(&EntryRecord { void, ..held });
+        }
+    }
+
+    /// How many entries with a record have been seen.
+    fn seen_entries(&self) -> u64 {
+        self.seen.entry_count + u64::from(self.held.is_some())
+    }
+
     fn skip_zeros(&mut self, mut left: u64, path: &str) -> Result<()> {
         while left > 0 {
-            let piece = self.members.take(left)?;
+            let piece = self.tar.take(left)?;
             if piece.iter().any(|&byte| byte != 0) {
                 return Err(Error::entry(path, "its padding is not zero"));
             }
@@ -284,112 +298,7 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Reads an entry's headers; false at the two zero blocks.
-    fn begin_entry(&mut self) -> Result<bool> {
-        let at = self.members.position()?;
-        let mut block = self.members.take_block::<BLOCK>()?;
-        if block == [0; BLOCK] {
-            let path = std::mem::take(&mut self.last_path);
-            self.skip_zeros(BLOCK as u64, &path)?;
-            self.last_path = path;
-            return Ok(false);
-        }
-        let mut records = PaxRecords::new();
-        let mut header = self.parse_header(&block)?;
-        if header.kind == EntryType::XHeader {
-            records = self.pax(header.size)?;
-            block = self.members.take_block::<BLOCK>()?;
-            header = self.parse_header(&block)?;
-            if header.kind == EntryType::XHeader {
-                return Err(Error::entry(&*self.last_path, "two pax headers follow one another"));
-            }
-        }
-        let (name, object) = header.resolve(records).map_err(|error| self.explain_first(error))?;
-        self.last_path = name.path()?;
-        self.entries += 1;
-        if self.entries > self.limits.entries {
-            return Err(Error::Limit { what: "entries", limit: self.limits.entries });
-        }
-        self.admit(&name, object.size)?;
-        self.open(name, object, at)?;
-        Ok(true)
-    }
-
-    fn parse_header(&self, block: &[u8; BLOCK]) -> Result<RawHeader> {
-        RawHeader::parse(block).map_err(|why| {
-            let behind = if self.entries == 0 {
-                "the first entry".into()
-            } else {
-                format!("the entry after {:?}", self.last_path)
-            };
-            self.explain_first(Error::entry(behind, why))
-        })
-    }
-
-    /// A tar that does not begin with our manifest is somebody else's.
-    fn explain_first(&self, error: Error) -> Error {
-        match error {
-            Error::Entry { entry, why } if self.entries == 0 => Error::NotAnArchive(format!("entry {entry:?}: {why}")),
-            other => other,
-        }
-    }
-
-    fn pax(&mut self, size: u64) -> Result<PaxRecords> {
-        let last = self.last_path.clone();
-        let wrong = |why: &str| Error::entry(format!("the entry after {last:?}"), why);
-        if size == 0 || size > PAX_MAX_BYTES {
-            return Err(wrong("its pax header is empty or over 1 MiB"));
-        }
-        let mut bytes = Vec::new();
-        while (bytes.len() as u64) < size {
-            bytes.extend_from_slice(&self.members.take(size - bytes.len() as u64)?);
-        }
-        self.skip_zeros((BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64, &last)?;
-        parse_pax(&bytes).map_err(wrong)
-    }
-
-    fn open(&mut self, name: EntryName, object: ObjectHeader, at: Position) -> Result<()> {
-        let wrong = |why| Error::entry(&*self.last_path, why);
-        let size = object.size;
-        let mut table = None;
-        match &name {
-            EntryName::Rows { table: name, chunk, encoding } => {
-                if self.manifest.as_ref().is_none_or(|manifest| manifest.row_encoding != *encoding) {
-                    return Err(wrong("its rows are not in the encoding that the manifest states"));
-                }
-                self.tables.begin_chunk(name, *chunk, size).map_err(wrong)?;
-                table = Some(Arc::from(name.as_str()));
-            }
-            EntryName::Object(key) => {
-                if self.objects.count > 0 && *key <= self.last_key {
-                    return Err(wrong("objects stand twice or out of the order of their keys"));
-                }
-                self.last_key.clone_from(key);
-                self.objects.count += 1;
-                self.objects.bytes =
-                    self.objects.bytes.checked_add(size).ok_or_else(|| wrong("its size is impossible"))?;
-            }
-            _ => {}
-        }
-        let announce = matches!(name, EntryName::Object(_)).then(|| Box::new(object));
-        let path = self.last_path.clone();
-        self.body = Some(Body { name, path, size, left: size, at, digest: Sha256::new(), table, announce });
-        Ok(())
-    }
-}
-
-fn parse_manifest(content: &[u8]) -> Result<Manifest> {
-    #[derive(serde::Deserialize)]
-    struct Versioned {
-        format: String,
-    }
-    let wrong = |error: serde_json::Error| Error::NotAnArchive(format!("its manifest.json: {error}"));
-    let Versioned { format } = serde_json::from_slice(content).map_err(wrong)?;
-    match format.strip_prefix("coffer/") {
-        _ if format == FORMAT => {
-            serde_json::from_slice(content).map_err(|error| Error::entry("manifest.json", error.to_string()))
-        }
-        Some(_) => Err(Error::Version { found: format }),
-        None => Err(Error::NotAnArchive(format!("its manifest.json says format {format:?}"))),
+    fn show(&mut self, passing: Passing<'_>) -> Result<()> {
+        self.watch.as_mut().map_or(Ok(()), |watch| watch(passing))
     }
 }

@@ -1,24 +1,29 @@
 //! Makes an archive in one pass: entries in, members out.
 
+mod members;
+
 use std::io::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::header::{BLOCK, object_entry, plain_entry};
-use crate::index::{Block, Index, Position, Record};
-use crate::manifest::table_names;
-use crate::member::{Footer, MEMBER_SIZE, MemberCompressor};
+use crate::header::{Attempt, BLOCK, object_entry, plain_entry};
+use crate::index::{Block, EntryRecord, Index, Position, Record};
+use crate::manifest::{check_sequences, hex, table_names};
+use crate::member::Footer;
 use crate::rows::Tables;
 use crate::{
-    EntryName, Error, Limits, Manifest, ObjectHeader, ObjectTotals, Result, RowEncoding, Summary, fingerprint,
+    Compression, EntryName, Error, Limits, Manifest, ObjectHeader, ObjectTotals, Result, RowEncoding, Signature,
+    Summary, fingerprint,
 };
+use members::Members;
 
 /// Writes one archive, in fixed memory, whatever the app's size.
 ///
 /// Calls come in the order of the archive: [`Writer::new`] and [`Writer::structure`], then [`Writer::rows`],
 /// [`Writer::sequences`], then each object by [`Writer::begin_object`], [`Writer::object_bytes`] and
-/// [`Writer::end_object`], and [`Writer::finish`]. A writer that is dropped before it has finished leaves an archive
-/// without summary and footer, which no reader takes for whole.
+/// [`Writer::end_object`], and [`Writer::finish`]. An object that changes while it is read is begun again after
+/// [`Writer::void_object`], and one that is gone is told by [`Writer::vanished_object`]. A writer that is dropped before
+/// it has finished leaves an archive without summary and footer, which no reader takes for whole.
 pub struct Writer<W> {
     members: Members<W>,
     encoding: RowEncoding,
@@ -28,7 +33,10 @@ pub struct Writer<W> {
     blocks: Vec<crate::index::BlockSummary>,
     objects: ObjectTotals,
     entry: Option<Open>,
-    last_key: Vec<u8>,
+    /// The key that came last, of whatever became of its object.
+    last_key: Option<Vec<u8>>,
+    /// The attempt that the next object is, which then must have the last key.
+    again: Option<Attempt>,
 }
 
 /// The entry that is being written.
@@ -39,6 +47,18 @@ struct Open {
     begins: u64,
     at: Position,
     digest: Sha256,
+    attempt: Attempt,
+}
+
+/// What the index says of an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// That it counts.
+    Whole,
+    /// That it does not.
+    Void,
+    /// Nothing: index blocks and the summary have no record.
+    Nowhere,
 }
 
 impl<W: Write> Writer<W> {
@@ -46,9 +66,9 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// [`Error::Io`] of `out`.
-    pub fn new(out: W, manifest: &Manifest) -> Result<Self> {
+    pub fn new(out: W, manifest: &Manifest, compression: Compression) -> Result<Self> {
         let mut writer = Self {
-            members: Members::new(out),
+            members: Members::new(out, compression)?,
             encoding: manifest.row_encoding,
             fingerprint: manifest.fingerprint.clone(),
             tables: Tables::default(),
@@ -56,7 +76,8 @@ impl<W: Write> Writer<W> {
             blocks: Vec::new(),
             objects: ObjectTotals::default(),
             entry: None,
-            last_key: Vec::new(),
+            last_key: None,
+            again: None,
         };
         writer.document(&EntryName::Manifest, &json(manifest)?)?;
         Ok(writer)
@@ -71,7 +92,7 @@ impl<W: Write> Writer<W> {
             return Err(Error::unwritable("manifest.json", "its fingerprint is not that of the structure"));
         }
         let schema_path = EntryName::Schema.path()?;
-        let names = table_names(schema).map_err(|error| Error::unwritable(&*schema_path, error.to_string()))?;
+        let names = table_names(schema).map_err(|why| Error::unwritable(&*schema_path, why))?;
         self.tables = Tables::new(names).map_err(|why| Error::unwritable(schema_path, why))?;
         self.document(&EntryName::Schema, schema)?;
         self.document(&EntryName::PreData, pre_data)?;
@@ -94,24 +115,76 @@ impl<W: Write> Writer<W> {
     /// Writes `sequences.json`.
     ///
     /// # Errors
-    /// [`Error::Io`] of the output.
+    /// [`Error::Unwritable`] where it is none.
     pub fn sequences(&mut self, sequences: &[u8]) -> Result<()> {
+        check_sequences(sequences).map_err(|why| Error::unwritable("database/sequences.json", why))?;
         self.document(&EntryName::Sequences, sequences)
     }
 
-    /// Begins an object. Keys come in the order of their bytes.
+    /// Begins an object. Keys come in the order of their bytes; after [`Writer::void_object`] the same key comes again.
     ///
     /// # Errors
     /// [`Error::Unwritable`] for a key out of order and for metadata that the format has no place for.
     pub fn begin_object(&mut self, object: &ObjectHeader) -> Result<()> {
         let name = EntryName::Object(object.key.clone());
-        if self.objects.count > 0 && object.key <= self.last_key {
-            return Err(Error::unwritable(name.path()?, "keys do not come in the order of their bytes"));
+        let attempt = match self.again.take() {
+            None => {
+                self.advance(&object.key)?;
+                Attempt::FIRST
+            }
+            Some(attempt) if self.last_key.as_ref() == Some(&object.key) => attempt,
+            Some(_) => {
+                return Err(Error::unwritable(name.path()?, "the object before it is void and did not come again"));
+            }
+        };
+        self.begin(&name, object.size, object_entry(object, attempt)?)?;
+        if let Some(entry) = &mut self.entry {
+            entry.attempt = attempt;
         }
-        self.last_key.clone_from(&object.key);
-        self.objects.count += 1;
-        self.objects.bytes += object.size;
-        self.begin(&name, object.size, object_entry(object)?)
+        Ok(())
+    }
+
+    /// Gives up the object that was begun: zeros fill it to its size, and its record says that it does not count. The
+    /// same key must come again, by [`Writer::begin_object`].
+    ///
+    /// # Errors
+    /// [`Error::Restless`] after the third attempt.
+    pub fn void_object(&mut self) -> Result<()> {
+        let Some(entry) = &self.entry else { return Err(Error::unwritable("", "no object was begun")) };
+        let (path, mut left) = (entry.path.clone(), entry.left);
+        self.again = Some(entry.attempt.next().ok_or(Error::Restless { entry: path })?);
+        let zeros = [0; 16 << 10];
+        while left > 0 {
+            let piece = left.min(zeros.len() as u64);
+            self.object_bytes(zeros.get(..usize::try_from(piece).unwrap_or(0)).unwrap_or_default())?;
+            left -= piece;
+        }
+        self.end(Listed::Void)
+    }
+
+    /// Tells of an object that was listed, and gone when it was to be read. Its key comes in its order.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for a key out of order.
+    pub fn vanished_object(&mut self, key: &[u8]) -> Result<()> {
+        let path = EntryName::Object(key.to_vec()).path()?;
+        if self.again.is_some() {
+            return Err(Error::unwritable(path, "the object before it is void and did not come again"));
+        }
+        self.advance(key)?;
+        self.objects.vanished += 1;
+        self.index.push(self.members.tar_bytes(), &Record::Vanished { path });
+        Ok(())
+    }
+
+    /// The next key: each comes once, in the order of their bytes.
+    fn advance(&mut self, key: &[u8]) -> Result<()> {
+        if self.last_key.as_ref().is_some_and(|last| key <= last.as_slice()) {
+            let path = EntryName::Object(key.to_vec()).path()?;
+            return Err(Error::unwritable(path, "keys do not come in the order of their bytes"));
+        }
+        self.last_key = Some(key.to_vec());
+        Ok(())
     }
 
     /// Writes the next bytes of the object that was begun.
@@ -132,34 +205,42 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// [`Error::Unwritable`] for fewer bytes than its header said.
     pub fn end_object(&mut self) -> Result<()> {
-        self.end(true)
+        let size = self.entry.as_ref().map_or(0, |entry| entry.size);
+        self.end(Listed::Whole)?;
+        self.objects.count += 1;
+        self.objects.bytes += size;
+        Ok(())
     }
 
-    /// Ends the archive with the last index blocks, the summary and the footer, and gives back the output.
+    /// Ends the archive with the last index blocks, the summary and the footer, and gives back the output. `sign` hears
+    /// the digest of the index, which is SHA-256, and may vouch for it.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] where rows were written of a table that the schema does not have.
-    pub fn finish(mut self) -> Result<(W, Summary)> {
+    /// [`Error::Unwritable`] where rows were written of a table that the schema does not have, or an object is void and
+    /// did not come again.
+    pub fn finish(mut self, sign: impl FnOnce(&[u8; 32]) -> Option<Signature>) -> Result<(W, Summary)> {
+        if self.again.is_some() {
+            return Err(Error::unwritable("summary.json", "the last object is void and did not come again"));
+        }
         while let Some(block) = self.index.rest() {
             self.block(block)?;
         }
         let at = self.members.position();
         let tables = std::mem::take(&mut self.tables).finish();
+        let index_digest = self.index.digest().finish();
         let summary = Summary {
             complete: true,
             tables: tables.map_err(|why| Error::unwritable("summary.json", why))?,
             objects: self.objects,
             index: std::mem::take(&mut self.blocks),
-            index_digest: std::mem::take(&mut self.index).digest(),
+            index_digest: hex(&index_digest),
+            signature: sign(&index_digest),
         };
         let content = json(&summary)?;
-        self.begin_at(
-            &EntryName::Summary,
-            content.len() as u64,
-            plain_entry(&EntryName::Summary, content.len() as u64)?,
-        )?;
+        let size = content.len() as u64;
+        self.begin_at(&EntryName::Summary, size, plain_entry(&EntryName::Summary, size)?)?;
         self.object_bytes(&content)?;
-        self.end(false)?;
+        self.end(Listed::Nowhere)?;
         self.members.write(&[0; 2 * BLOCK])?;
         Ok((self.members.finish(Footer { member: at.member, skip: at.skip })?, summary))
     }
@@ -170,36 +251,39 @@ impl<W: Write> Writer<W> {
         }
         self.begin(name, content.len() as u64, plain_entry(name, content.len() as u64)?)?;
         self.object_bytes(content)?;
-        self.end(true)
+        self.end(Listed::Whole)
     }
 
     /// Begins an entry, behind the index blocks that are due.
     fn begin(&mut self, name: &EntryName, size: u64, header: Vec<u8>) -> Result<()> {
-        while let Some(block) = self.index.due(self.members.tar_bytes) {
+        while let Some(block) = self.index.due(self.members.tar_bytes()) {
             self.block(block)?;
         }
         self.begin_at(name, size, header)
     }
 
     fn begin_at(&mut self, name: &EntryName, size: u64, header: Vec<u8>) -> Result<()> {
-        let (begins, at) = (self.members.tar_bytes, self.members.position());
-        let open = Open { path: name.path()?, size, left: size, begins, at, digest: Sha256::new() };
+        let (begins, at) = (self.members.tar_bytes(), self.members.position());
+        let (digest, attempt) = (Sha256::new(), Attempt::FIRST);
+        let open = Open { path: name.path()?, size, left: size, begins, at, digest, attempt };
         if let Some(unfinished) = self.entry.replace(open) {
             return Err(Error::unwritable(unfinished.path, "the next entry begins before it has ended"));
         }
         self.members.write(&header)
     }
 
-    fn end(&mut self, indexed: bool) -> Result<()> {
+    fn end(&mut self, listed: Listed) -> Result<()> {
         let Some(entry) = self.entry.take() else { return Err(Error::unwritable("", "no object was begun")) };
         if entry.left > 0 {
             let why = format!("it has {} bytes less than the {} that its header says", entry.left, entry.size);
             return Err(Error::unwritable(entry.path, why));
         }
         self.members.pad()?;
-        if indexed {
-            let record = Record::new(entry.path, entry.size, entry.at, &entry.digest.finalize());
-            self.index.push(entry.begins, record)?;
+        if listed != Listed::Nowhere {
+            let Open { path, size, at, digest, .. } = entry;
+            let void = listed == Listed::Void;
+            let record = EntryRecord { path, size, at, sha256: digest.finalize().into(), void };
+            self.index.push(entry.begins, &Record::Entry(record));
         }
         Ok(())
     }
@@ -210,70 +294,12 @@ impl<W: Write> Writer<W> {
         let at = self.members.position();
         self.begin_at(&name, size, plain_entry(&name, size)?)?;
         self.object_bytes(&block.content)?;
-        self.end(false)?;
-        self.blocks.push(block.summary(at));
+        self.end(Listed::Nowhere)?;
+        self.blocks.push(block.summary(at, size));
         Ok(())
     }
 }
 
 fn json(document: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(document).map_err(|error| Error::Io(error.into()))
-}
-
-/// Tar bytes cut into members.
-struct Members<W> {
-    out: W,
-    compressor: MemberCompressor,
-    plain: Vec<u8>,
-    packed: Vec<u8>,
-    /// Bytes of the compressed layer written.
-    offset: u64,
-    /// Bytes of the tar layer taken.
-    tar_bytes: u64,
-}
-
-impl<W: Write> Members<W> {
-    fn new(out: W) -> Self {
-        let plain = Vec::with_capacity(MEMBER_SIZE);
-        Self { out, compressor: MemberCompressor::new(), plain, packed: Vec::new(), offset: 0, tar_bytes: 0 }
-    }
-
-    fn position(&self) -> Position {
-        Position { member: self.offset, skip: u32::try_from(self.plain.len()).unwrap_or(u32::MAX) }
-    }
-
-    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        self.tar_bytes += bytes.len() as u64;
-        while let Some((head, rest)) = bytes.split_at_checked(MEMBER_SIZE - self.plain.len()) {
-            self.plain.extend_from_slice(head);
-            self.emit()?;
-            bytes = rest;
-        }
-        self.plain.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn pad(&mut self) -> Result<()> {
-        let over = self.plain.len() % BLOCK;
-        let padding = (BLOCK - over) % BLOCK;
-        self.write([0; BLOCK].get(..padding).unwrap_or_default())
-    }
-
-    fn emit(&mut self) -> Result<()> {
-        self.packed.clear();
-        self.compressor.compress(&self.plain, &mut self.packed);
-        self.out.write_all(&self.packed)?;
-        self.offset += self.packed.len() as u64;
-        self.plain.clear();
-        Ok(())
-    }
-
-    fn finish(mut self, footer: Footer) -> Result<W> {
-        if !self.plain.is_empty() {
-            self.emit()?;
-        }
-        self.out.write_all(&footer.to_bytes())?;
-        self.out.flush()?;
-        Ok(self.out)
-    }
 }

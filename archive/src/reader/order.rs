@@ -22,6 +22,9 @@ impl<R> Reader<R> {
     /// Holds an entry to its place in the order, and to the size that its kind may have.
     pub(super) fn admit(&mut self, name: &EntryName, size: u64) -> Result<()> {
         let wrong = |why: &str| Err(Error::entry(&*self.last_path, why));
+        if self.stage == Stage::Manifest && *name != EntryName::Manifest {
+            return Err(Error::NotAnArchive(format!("its first entry is {:?}, not manifest.json", self.last_path)));
+        }
         let (from, next) = match name {
             EntryName::Manifest => (Stage::Manifest, Stage::Schema),
             EntryName::Schema => (Stage::Schema, Stage::PreData),
@@ -31,17 +34,11 @@ impl<R> Reader<R> {
             EntryName::Sequences => (Stage::Rows, Stage::Objects),
             EntryName::Object(_) => (Stage::Objects, Stage::Objects),
             EntryName::Summary => (Stage::Objects, Stage::Summary),
-            EntryName::Index(_) if self.stage > Stage::Manifest && self.stage < Stage::Summary => {
-                (self.stage, self.stage)
-            }
+            EntryName::Index(_) if self.stage < Stage::Summary => (self.stage, self.stage),
             EntryName::Index(_) => return wrong("it stands in no place for an index block"),
         };
         if self.stage != from {
-            return if self.stage == Stage::Manifest {
-                Err(Error::NotAnArchive(format!("its first entry is {:?}, not manifest.json", self.last_path)))
-            } else {
-                wrong("it stands twice or out of its order")
-            };
+            return wrong("it stands twice or out of its order");
         }
         self.stage = next;
         match name {

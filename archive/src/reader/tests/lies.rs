@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Compression;
 use crate::header::{object_entry, plain_entry};
-use crate::member::{Footer, MemberCompressor};
+use crate::index::{Block, Record};
+use crate::manifest::hex;
+use crate::member::{Footer, Packer};
 
 struct Entry {
     path: String,
@@ -17,7 +20,9 @@ fn entry(path: &str, content: &[u8]) -> Entry {
     let name = EntryName::parse(path).unwrap();
     let size = content.len() as u64;
     let header = match &name {
-        EntryName::Object(key) => object_entry(&ObjectHeader { key: key.clone(), size, ..Default::default() }),
+        EntryName::Object(key) => {
+            object_entry(&ObjectHeader { key: key.clone(), size, ..Default::default() }, Attempt::FIRST)
+        }
         _ => plain_entry(&name, size),
     };
     Entry { path: path.into(), header: header.unwrap(), content: content.to_vec(), padding: 0 }
@@ -26,7 +31,7 @@ fn entry(path: &str, content: &[u8]) -> Entry {
 /// An archive in one member, honest but for what a test changes.
 struct Draft {
     entries: Vec<Entry>,
-    records: fn(&mut Vec<Record>),
+    records: fn(&mut Vec<EntryRecord>),
     blocks: fn(Vec<u8>) -> Vec<Vec<u8>>,
     summary: fn(&mut Value),
     footer: fn(&mut Footer),
@@ -43,7 +48,7 @@ impl Draft {
             entry("database/post-data.sql", post),
             entry("database/rows/a/00000000.jsonl", b"[1]\n[2]\n"),
             entry("database/rows/a/00000001.jsonl", b"[3]\n"),
-            entry("database/sequences.json", b"{}"),
+            entry("database/sequences.json", br#"{"sequences":[]}"#),
             entry("objects/a", b"hello"),
             entry("objects/b", b""),
         ];
@@ -77,16 +82,17 @@ impl Draft {
         for entry in &self.entries {
             let at = put(&mut tar, entry);
             let size = entry.content.len() as u64;
-            records.push(Record::new(entry.path.clone(), size, at, &Sha256::digest(&entry.content)));
+            let sha256 = Sha256::digest(&entry.content).into();
+            records.push(EntryRecord { path: entry.path.clone(), size, at, sha256, void: false });
         }
         (self.records)(&mut records);
         let mut digest = IndexDigest::default();
-        records.iter().for_each(|record| digest.add(record));
-        let line = |record: &Record| [serde_json::to_vec(record).unwrap(), b"\n".to_vec()].concat();
+        records.iter().for_each(|record| digest.add_entry(record));
+        let line = |record: &EntryRecord| Record::Entry(record.clone()).to_line();
         let mut index = Vec::new();
         for (number, block) in (self.blocks)(records.iter().flat_map(line).collect()).into_iter().enumerate() {
             let at = put(&mut tar, &entry(&format!("index/{number:08}.jsonl"), &block));
-            index.push(Block::parse(block, |_| ()).unwrap().summary(at));
+            index.push(Block::parse(&block, |_| Ok(())).unwrap().summary(at, block.len() as u64));
         }
         let mut summary = json!({
             "complete": true,
@@ -97,16 +103,17 @@ impl Draft {
             ],
             "objects": {"count": 2, "bytes": 5, "vanished": 0},
             "index": index,
-            "index_digest": digest.finish(),
+            "index_digest": hex(&digest.finish()),
         });
         (self.summary)(&mut summary);
         let at = put(&mut tar, &entry("summary.json", &serde_json::to_vec(&summary).unwrap()));
         tar.extend_from_slice(&self.end);
         let mut archive = Vec::new();
-        MemberCompressor::new().compress(&tar, &mut archive);
+        let mut packer = Packer::new(Compression::default()).unwrap();
+        packer.pack(&tar, &mut archive).unwrap();
         let mut footer = Footer { member: at.member, skip: at.skip };
         (self.footer)(&mut footer);
-        archive.extend(footer.to_bytes());
+        packer.footer(footer, &mut archive);
         archive
     }
 }
@@ -167,15 +174,19 @@ fn a_summary_that_lies_is_refused() {
 fn an_index_that_lies_is_refused() {
     let does_not_describe = "does not describe the entries";
     refused(does_not_describe, |draft| draft.records = |records| records[7].size += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].member += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].skip += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].sha256 = "0".repeat(64));
+    refused(does_not_describe, |draft| draft.records = |records| records[7].at.member += 1);
+    refused(does_not_describe, |draft| draft.records = |records| records[7].at.skip += 1);
+    refused(does_not_describe, |draft| draft.records = |records| records[7].sha256 = [0; 32]);
     refused(does_not_describe, |draft| draft.records = |records| records[7].path.push('x'));
-    refused(does_not_describe, |draft| draft.records = |records| records.swap(7, 8));
+    refused("out of its order", |draft| draft.records = |records| records.swap(7, 8));
+    refused(does_not_describe, |draft| draft.records = |records| records.swap(4, 5));
+    refused("behind those of objects", |draft| draft.records = |records| records.swap(6, 7));
+    refused("out of its order", |draft| draft.records = |records| records[7].void = true);
     refused(does_not_describe, |draft| draft.records = |records| drop(records.pop()));
     refused("more entries than stand before", |draft| {
         draft.records = |records| {
-            let last = records.last().cloned().unwrap();
+            let mut last = records.last().cloned().unwrap();
+            last.path.push('x');
             records.push(last);
         };
     });
@@ -217,7 +228,7 @@ fn entries_that_break_a_rule_are_refused() {
     refused("cut after a newline", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[3]"));
     refused("out of the order", |draft| draft.entries.push(entry("objects/a", b"again")));
     refused("not a Coffer archive", |draft| drop(draft.entries.remove(0)));
-    refused("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", b"{}")));
+    refused("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", br#"{"sequences":[]}"#)));
     refused("use a newer one", |draft| {
         let later = Manifest { format: "coffer/2".into(), ..manifest() };
         draft.replace("manifest.json", &serde_json::to_vec(&later).unwrap());
