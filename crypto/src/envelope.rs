@@ -46,6 +46,18 @@ pub(crate) fn header(key: &ArchiveKey, id: ArchiveId, recipients: &Recipients) -
     Ok(header)
 }
 
+/// The bytes of a header before the envelope, and after it.
+const BEFORE_ENVELOPE: usize = MAGIC.len() + 4;
+const AFTER_ENVELOPE: usize = 16 + TAG_SIZE;
+
+/// How long the header is that begins so; none where its first 12 bytes are not all there, or can't be those of a header.
+pub(crate) fn stated_length(first_bytes: &[u8]) -> Option<usize> {
+    let (magic, rest) = first_bytes.split_first_chunk()?;
+    check_magic(*magic).ok()?;
+    let envelope = envelope_size(u32::from_le_bytes(*rest.first_chunk()?)).ok()?;
+    Some(BEFORE_ENVELOPE + envelope + AFTER_ENVELOPE)
+}
+
 /// A header as it was read: nothing of it is checked but its lengths.
 pub(crate) struct LockedHeader {
     envelope: Vec<u8>,
@@ -79,10 +91,25 @@ impl LockedHeader {
     /// # Errors
     ///
     /// [`Error::WrongKey`], [`Error::ExcessiveWork`], and what can be damaged in a header.
-    pub(crate) fn open(self, unlock: &Unlock) -> Result<Header> {
+    pub(crate) fn open(&self, unlock: &Unlock) -> Result<Header> {
+        Ok(Header { id: self.id, keys: self.open_key(unlock)?.segment_keys(self.id), length: self.length })
+    }
+
+    /// As [`LockedHeader::open`], for whoever makes another header of the key.
+    pub(crate) fn open_key(&self, unlock: &Unlock) -> Result<ArchiveKey> {
         let key = agefile::unwrap(&self.envelope, unlock)?;
         key.header_key(self.id).check(&self.covered, &self.tag)?;
-        Ok(Header { id: self.id, keys: key.segment_keys(self.id), length: self.length })
+        Ok(key)
+    }
+
+    /// The id that the header states.
+    pub(crate) fn id(&self) -> ArchiveId {
+        self.id
+    }
+
+    /// The length of the header in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
     }
 }
 

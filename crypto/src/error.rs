@@ -99,6 +99,20 @@ pub enum Error {
         /// What it is instead, or how it is wrong.
         reason: &'static str,
     },
+    /// A text is not a signing key. It is not repeated.
+    #[error("not a signing key, line {line}: {reason}")]
+    SigningKey {
+        /// The line of the file, counted from 1.
+        line: usize,
+        /// What it is instead, or how it is wrong.
+        reason: &'static str,
+    },
+    /// A signature is not one of this key over this archive.
+    #[error(
+        "the signature does not hold: the archive was changed by somebody who could open it, or was signed with another \
+         key; get a fresh copy from whoever wrote it"
+    )]
+    Signature,
     /// What a caller gave can't be used.
     #[error("{reason}")]
     Unusable {
@@ -148,7 +162,8 @@ impl Error {
             | Self::SegmentTag { .. }
             | Self::CutShort { .. }
             | Self::TrailingData { .. }
-            | Self::EmptySegment { .. } => true,
+            | Self::EmptySegment { .. }
+            | Self::Signature => true,
             Self::NotSealed
             | Self::UnsupportedVersion { .. }
             | Self::WrongKey(_)
@@ -156,6 +171,7 @@ impl Error {
             | Self::TooLong
             | Self::Recipient { .. }
             | Self::Identity { .. }
+            | Self::SigningKey { .. }
             | Self::Unusable { .. }
             | Self::Io(_) => false,
         }
@@ -179,6 +195,8 @@ impl Error {
             Self::TooLong => Self::TooLong,
             Self::Recipient { reason } => Self::Recipient { reason },
             Self::Identity { line, reason } => Self::Identity { line, reason },
+            Self::SigningKey { line, reason } => Self::SigningKey { line, reason },
+            Self::Signature => Self::Signature,
             Self::Unusable { reason } => Self::Unusable { reason },
             Self::Io(ref error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
         }

@@ -1,8 +1,10 @@
 //! The id of an archive: random, public, and different for every writing.
 
 use std::fmt;
+use std::str::FromStr;
 
-use crate::Result;
+use crate::hex::{self, Case};
+use crate::{Error, Result};
 
 /// Sixteen random bytes that tell archives apart and salt their keys. No secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +35,19 @@ impl From<[u8; 16]> for ArchiveId {
     }
 }
 
+/// Takes 32 hexadecimal digits in lower case, and nothing else.
+impl FromStr for ArchiveId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut bytes = [0; 16];
+        if !hex::decode(text, Case::Lower, &mut bytes) {
+            return Err(Error::Unusable { reason: "an archive's id has 32 hexadecimal digits in lower case" });
+        }
+        Ok(Self(bytes))
+    }
+}
+
 /// 32 hexadecimal digits in lower case.
 impl fmt::Display for ArchiveId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +65,19 @@ mod tests {
         bytes[1] = 0xab;
         bytes[15] = 1;
         assert_eq!(ArchiveId::from(bytes).to_string(), "00ab0000000000000000000000000001");
+    }
+
+    #[test]
+    fn reads_what_it_prints_and_nothing_else() {
+        let text = ArchiveId::random().unwrap().to_string();
+        assert_eq!(text.parse::<ArchiveId>().unwrap().to_string(), text);
+        let digits = "00ab0000000000000000000000000001";
+        let mut bytes = [0; 16];
+        (bytes[1], bytes[15]) = (0xab, 1);
+        assert_eq!(digits.parse::<ArchiveId>().unwrap(), ArchiveId::from(bytes));
+        for wrong in ["", &digits[..31], &format!("{digits}0"), &digits.to_uppercase(), &digits.replacen('b', "g", 1)] {
+            assert!(matches!(wrong.parse::<ArchiveId>(), Err(Error::Unusable { .. })), "{wrong}");
+        }
     }
 
     #[test]

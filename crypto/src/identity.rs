@@ -91,7 +91,9 @@ impl Default for Unlock {
 }
 
 fn what_it_is_instead(text: &str) -> &'static str {
-    if text.starts_with("age1") {
+    if text.starts_with("COFFER-SIGNING-KEY-") {
+        "it is a signing key, which opens nothing: give an identity (AGE-SECRET-KEY-1…)"
+    } else if text.starts_with("age1") {
         "it is a recipient, which opens nothing: give the identity that belongs to it (AGE-SECRET-KEY-1…)"
     } else if text.starts_with("age-encryption.org/") || text.starts_with("-----BEGIN AGE") {
         "it is encrypted: open it with age -d first"
@@ -136,12 +138,14 @@ mod tests {
     fn names_the_line_and_repeats_no_secret() {
         let secret = Identity::generate().to_secret_text();
         let recipient = Identity::generate().recipient().to_string();
+        let signing_key = crate::SigningKey::generate().unwrap().to_secret_text();
         for (content, said) in [
             (&secret[..50], "mistyped"),
             (recipient.as_str(), "recipient"),
             ("AGE-PLUGIN-YUBIKEY-1QQQ", "plugins"),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", "SSH"),
             ("-----BEGIN AGE ENCRYPTED FILE-----", "age -d"),
+            (signing_key.as_str(), "signing key"),
             ("hunter2", "begins with AGE-SECRET-KEY-1"),
         ] {
             let error = Identity::parse_file(&format!("# mine\n\n{content}\n")).unwrap_err();

@@ -3,6 +3,8 @@
 //!
 //! [`Sealer`] encrypts what is written to it for a list of [`Recipients`]; [`Opener`] gives it back to whoever has an
 //! [`Unlock`] that fits. Both work in one pass, without seeking, in memory that does not grow with the archive.
+//! [`RandomOpener`] reads any part of an archive that can be read at any place, [`rewrap_header`] makes an archive one
+//! for other recipients, and a [`SigningKey`] tells who wrote it.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -24,18 +26,22 @@
 //! ```
 //!
 //! The seal proves that an archive is whole, not who wrote it: whoever knows a recipient can seal to it. What comes out
-//! of an [`Opener`] is still untrusted input.
+//! of an [`Opener`] is still untrusted input, unless a signature in it was verified.
 
 mod agefile;
 mod envelope;
 mod error;
 mod fill;
+mod hex;
 mod id;
 mod identity;
 mod key;
 mod passphrase;
+mod random;
 mod recipient;
+mod rewrap;
 mod segment;
+mod signature;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -46,6 +52,9 @@ pub use id::ArchiveId;
 pub use identity::{Identity, Unlock};
 pub use key::ArchiveKey;
 pub use passphrase::{Passphrase, WorkFactor};
+pub use random::{LockedRandom, RandomOpener, ReadAt};
 pub use recipient::{Recipient, Recipients};
+pub use rewrap::{Rewrapped, rewrap_header};
 pub use segment::{Position, SEGMENT_SIZE, SegmentKeys, SegmentNumber, TAG_SIZE};
+pub use signature::{SigningKey, VerifyingKey};
 pub use stream::{Locked, Opener, Sealer};

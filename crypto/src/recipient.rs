@@ -69,6 +69,8 @@ fn what_it_is_instead(text: &str) -> &'static str {
     let starts = |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if starts("AGE-SECRET-KEY-") || starts("AGE-PLUGIN-") {
         "it is an identity, which is secret: give the recipient that belongs to it (age1…)"
+    } else if starts("COFFER-SIGNING-KEY-") {
+        "it is a signing key, which is secret and opens nothing: give a recipient (age1…)"
     } else if starts("ssh-") {
         "SSH keys are not taken: make a key with age-keygen and give its recipient (age1…)"
     } else if !starts("age1") {
@@ -117,12 +119,14 @@ mod tests {
     #[test]
     fn names_what_is_wrong_and_repeats_no_secret() {
         let secret = Identity::generate().to_secret_text();
+        let signing_key = crate::SigningKey::generate().unwrap().to_secret_text();
         let mut mistyped = Identity::generate().recipient().to_string();
         mistyped.replace_range(20..21, if &mistyped[20..21] == "q" { "p" } else { "q" });
         for (text, said) in [
             (secret.as_str(), "it is an identity, which is secret"),
             (&secret.to_lowercase(), "it is an identity, which is secret"),
             (&secret[..40], "it is an identity, which is secret"),
+            (&signing_key, "it is a signing key, which is secret"),
             (&mistyped, "mistyped"),
             ("age1", "mistyped"),
             ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI", "SSH keys"),

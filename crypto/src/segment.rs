@@ -16,6 +16,9 @@ pub const SEGMENT_SIZE: usize = 65_536;
 /// A segment's tag in bytes. It follows the ciphertext.
 pub const TAG_SIZE: usize = 32;
 
+/// A full segment on the wire, in bytes.
+pub(crate) const SEALED_SIZE: usize = SEGMENT_SIZE + TAG_SIZE;
+
 /// AES blocks in a segment: by so much the counter goes up from one to the next.
 const BLOCKS: u128 = 4_096;
 
@@ -69,6 +72,15 @@ pub enum Position {
     Final,
 }
 
+impl Position {
+    fn opposite(self) -> Self {
+        match self {
+            Self::Inner => Self::Final,
+            Self::Final => Self::Inner,
+        }
+    }
+}
+
 /// What seals and opens the segments of one archive: AES-256-CTR (NIST SP 800-38A), then HMAC-SHA-256 over number,
 /// position and ciphertext. Segments don't depend on each other, and threads may share the keys. Wiped when dropped.
 pub struct SegmentKeys {
@@ -115,14 +127,37 @@ impl SegmentKeys {
         Ok(())
     }
 
-    /// Whether a tag is that of this ciphertext at this place.
-    pub(crate) fn holds(
+    /// As [`SegmentKeys::open`] for a segment as it stands on the wire, tag included; gives its plaintext.
+    ///
+    /// # Errors
+    ///
+    /// Tells a segment that is whole at its place, and wrong only in whether others follow: [`Error::CutShort`] where
+    /// they should and the archive ends after `offset` bytes, [`Error::TrailingData`] where they should not.
+    pub(crate) fn open_sealed<'a>(
         &self,
         segment: SegmentNumber,
         position: Position,
-        ciphertext: &[u8],
-        tag: &[u8; TAG_SIZE],
-    ) -> bool {
+        sealed: &'a mut [u8],
+        offset: u64,
+    ) -> Result<&'a mut [u8]> {
+        let cut_short = Error::CutShort { segment: Some(segment), offset };
+        let Some((buffer, tag)) = sealed.split_last_chunk_mut::<TAG_SIZE>() else {
+            return Err(cut_short);
+        };
+        match self.open(segment, position, buffer, tag) {
+            Err(Error::SegmentTag { .. }) if self.holds(segment, position.opposite(), buffer, tag) => {
+                Err(match position {
+                    Position::Final => cut_short,
+                    Position::Inner => Error::TrailingData { segment },
+                })
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(buffer),
+        }
+    }
+
+    /// Whether a tag is that of this ciphertext at this place.
+    fn holds(&self, segment: SegmentNumber, position: Position, ciphertext: &[u8], tag: &[u8; TAG_SIZE]) -> bool {
         self.mac(segment, position, ciphertext).verify(tag.into()).is_ok()
     }
 

@@ -5,8 +5,3 @@ mod sealer;
 
 pub use opener::{Locked, Opener};
 pub use sealer::Sealer;
-
-use crate::{SEGMENT_SIZE, TAG_SIZE};
-
-/// A full segment on the wire, in bytes.
-const SEALED_SIZE: usize = SEGMENT_SIZE + TAG_SIZE;

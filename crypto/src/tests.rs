@@ -4,6 +4,8 @@ mod foreign;
 mod hostile;
 mod independent;
 mod keys;
+mod random;
+mod rewrap;
 mod round_trip;
 mod tamper;
 

@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use std::mem;
 use std::ops::Range;
 
-use super::SEALED_SIZE;
 use crate::envelope::{self, Header, LockedHeader};
 use crate::fill::fill;
-use crate::{ArchiveId, Error, Position, Result, SegmentKeys, SegmentNumber, TAG_SIZE, Unlock};
+use crate::segment::SEALED_SIZE;
+use crate::{ArchiveId, Error, Position, Result, SegmentKeys, SegmentNumber, Unlock};
 
 /// Gives the plaintext of a sealed archive, each byte only after the tag of its segment was checked.
 ///
@@ -112,23 +112,7 @@ impl<R: Read> Opener<R> {
         let filled = ahead + read;
         let position = if filled > SEALED_SIZE { Position::Inner } else { Position::Final };
         let (sealed, rest) = self.buffer.split_at_mut(filled.min(SEALED_SIZE));
-        let cut_short = Error::CutShort { segment: Some(self.next), offset: self.offset };
-        let Some((segment, tag)) = sealed.split_last_chunk_mut::<TAG_SIZE>() else {
-            return Err(cut_short);
-        };
-        self.keys.open(self.next, position, segment, tag).map_err(|error| match (error, position) {
-            (Error::SegmentTag { segment: number }, Position::Final)
-                if self.keys.holds(number, Position::Inner, segment, tag) =>
-            {
-                cut_short
-            }
-            (Error::SegmentTag { segment: number }, Position::Inner)
-                if self.keys.holds(number, Position::Final, segment, tag) =>
-            {
-                Error::TrailingData { segment: number }
-            }
-            (other, _) => other,
-        })?;
+        let segment = self.keys.open_sealed(self.next, position, sealed, self.offset)?;
 
         self.unread = 0..segment.len();
         self.next = self.next.next()?;

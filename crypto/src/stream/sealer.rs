@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::SEALED_SIZE;
+use crate::segment::SEALED_SIZE;
 use crate::{ArchiveId, ArchiveKey, Position, Recipients, Result, SEGMENT_SIZE, SegmentKeys, SegmentNumber, envelope};
 
 /// Seals what is written to it, under a key and an id of its own.

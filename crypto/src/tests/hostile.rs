@@ -82,6 +82,19 @@ fn an_error_at_every_byte_is_an_error() {
 }
 
 #[test]
+fn a_read_without_room_reads_nothing() {
+    let identity = Identity::generate();
+    let sealed = seal(&to(&[&identity]), &sample(S + 1));
+    let mut opener = Opener::new(&sealed[..header_length(&sealed) + S + 40], &with(&identity)).unwrap();
+    for (given, segments_read) in [(0, 0), (S, 1)] {
+        assert_eq!(opener.read(&mut vec![0; given]).unwrap(), given);
+        assert_eq!(opener.read(&mut []).unwrap(), 0);
+        assert_eq!(opener.segments_read(), segments_read);
+    }
+    assert!(opener.read(&mut [0]).is_err());
+}
+
+#[test]
 fn ends_around_the_borders_of_segments_are_errors() {
     let identity = Identity::generate();
     let plaintext = sample(2 * S + 100);
@@ -100,6 +113,54 @@ fn ends_around_the_borders_of_segments_are_errors() {
         assert_eq!(read.len(), whole, "the last one that there is is not released: it is not the final one");
         assert!(matches!(result, Err(Error::CutShort { segment: Some(n), .. }) if n.as_u64() == count as u64 - 1));
     }
+}
+
+#[test]
+fn one_byte_a_read_an_end_and_an_error_around_the_borders_of_two_segments() {
+    let identity = Identity::generate();
+    let plaintext = sample(S + 7);
+    let sealed = seal(&to(&[&identity]), &plaintext);
+    let start = header_length(&sealed);
+    for border in [start, start + S, start + S + 32, sealed.len() - 32, sealed.len()] {
+        for end in border - 1..=(border + 1).min(sealed.len()) {
+            let whole = if end > start + S + 32 { S } else { 0 };
+            let (read, result) = open(stutter(&sealed[..end], None), &with(&identity));
+            if end < sealed.len() {
+                assert!(
+                    result.unwrap_err().is_damage() && read.len() == whole && plaintext.starts_with(&read),
+                    "{end}"
+                );
+            } else {
+                assert!(result.is_ok() && read == plaintext);
+            }
+            let broken = stutter(&sealed[..end], Some(io::ErrorKind::TimedOut));
+            let (read, result) = open(broken, &with(&identity));
+            assert!(matches!(result, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut), "{end}");
+            assert!(read.len() == whole && plaintext.starts_with(&read), "{end}: nothing of an unchecked segment");
+        }
+    }
+}
+
+#[test]
+fn a_header_to_rewrap_may_stutter_end_and_fail_at_every_byte() {
+    let identity = Identity::generate();
+    let sealed = seal(&to(&[&identity]), &sample(40));
+    let start = header_length(&sealed);
+    let rewrap = |input: &mut Stutter<'_>| {
+        let mut out = Vec::new();
+        let result = crate::rewrap_header(input, &with(&identity), &to(&[&identity]), &mut out);
+        assert!(result.is_ok() || out.is_empty());
+        result
+    };
+    for end in 0..start {
+        let result = rewrap(&mut stutter(&sealed[..end], None));
+        assert!(matches!(result, Err(Error::CutShort { segment: None, offset }) if offset == end as u64), "{end}");
+        let result = rewrap(&mut stutter(&sealed[..end], Some(io::ErrorKind::ConnectionReset)));
+        assert!(matches!(result, Err(Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset), "{end}");
+    }
+    let mut input = stutter(&sealed, Some(io::ErrorKind::ConnectionReset));
+    assert_eq!(rewrap(&mut input).unwrap().old_header_bytes, start as u64);
+    assert_eq!(input.rest.len(), sealed.len() - start, "not a byte beyond");
 }
 
 /// Takes so many bytes, and then fails once.
@@ -140,6 +201,41 @@ fn after_a_failed_write_nothing_more_is_written() {
         assert!(sealer.finish().is_err());
         assert_eq!(out.taken.len(), room);
         assert!(open(out.taken.as_slice(), &with(&identity)).1.unwrap_err().is_damage());
+    }
+}
+
+/// Takes a byte a write, after an interruption each.
+struct Trickle(Vec<u8>, bool);
+
+impl Write for Trickle {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        if self.1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        self.0.extend(bytes.first());
+        Ok(bytes.len().min(1))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_takes_little_gets_all() {
+    let identity = Identity::generate();
+    let mut sealer = Sealer::new(Trickle(Vec::new(), false), &to(&[&identity])).unwrap();
+    sealer.write_all(&sample(S + 3)).unwrap();
+    let sealed = sealer.finish().unwrap().0;
+    let mut out = Trickle(Vec::new(), false);
+    let rewrapped =
+        crate::rewrap_header(&mut sealed.as_slice(), &with(&identity), &to(&[&identity]), &mut out).unwrap();
+    out.0.extend_from_slice(&sealed[header_length(&sealed)..]);
+    assert_eq!(rewrapped.new_header_bytes, header_length(&out.0) as u64);
+    for sealed in [sealed, out.0] {
+        let (plaintext, end) = open(sealed.as_slice(), &with(&identity));
+        assert!(end.is_ok() && plaintext == sample(S + 3));
     }
 }
 

@@ -60,7 +60,8 @@ fn two_writings_share_nothing() {
 }
 
 #[test]
-fn one_write_all_a_segment() {
+fn one_write_all_a_segment_and_a_flush_at_the_end() {
+    /// Of writes; 0 for a flush.
     struct Sizes(Vec<usize>);
     impl Write for Sizes {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -68,6 +69,7 @@ fn one_write_all_a_segment() {
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
+            self.0.push(0);
             Ok(())
         }
     }
@@ -75,5 +77,5 @@ fn one_write_all_a_segment() {
     sealer.write_all(&sample(2 * S)).unwrap();
     assert_eq!(sealer.write(&[]).unwrap(), 0);
     let sizes = sealer.finish().unwrap().0;
-    assert_eq!(sizes[1..], [S + 32, S + 32]);
+    assert_eq!(sizes[1..], [S + 32, S + 32, 0]);
 }
