@@ -60,10 +60,12 @@ pub trait ObjectStore: Send + Sync {
     /// All objects, in the order of their keys' bytes, in memory that does not grow with their number.
     async fn list(&self) -> Result<Box<dyn Listing>>;
 
-    /// Opens an object.
+    /// Opens an object. Its body is all of one state of it: what comes whole is what was there at one moment since this call.
     ///
     /// # Errors
-    /// `NotFound`; in the body, `Changed` where it is no longer what was opened.
+    /// `NotFound` where it is not there, also where it was a moment ago. In the body, `Changed` where the rest of what was opened
+    /// can no longer be had, as somebody wrote, replaced or deleted it meanwhile: what has come so far is void, and another `get`
+    /// finds what is there now. No other error tells of that.
     async fn get(&self, key: &ObjectKey) -> Result<Object>;
 
     /// Stores an object, whole or not at all, over one of the same key. On an error, or a drop of the future, what was there
@@ -90,7 +92,8 @@ pub trait Listing: Send {
 /// Objects that wait for a commit.
 #[async_trait]
 pub trait StagedObjects: Send + Sync {
-    /// As [`ObjectStore::put`], into the waiting place.
+    /// As [`ObjectStore::put`], into the waiting place: what was put under the same key before is replaced wholly, bytes and
+    /// metadata, and on an error stays. Two puts of one key must not run at once: which of them counts would be left to chance.
     async fn put(&self, key: &ObjectKey, meta: ObjectMeta, body: ObjectBody) -> Result<()>;
 
     /// Makes all of them visible at once.

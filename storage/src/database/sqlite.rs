@@ -21,12 +21,15 @@ mod load;
 mod rows;
 mod scan;
 mod schema;
+mod script;
 mod sequences;
 mod staging;
 mod stop;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod utf16;
+mod virtual_table;
 
 /// An app's database in a file.
 ///
@@ -34,6 +37,12 @@ mod utf16;
 /// of a database does whose writer died. While it runs on a database in WAL mode, the log can't be cut back.
 /// An import builds a file beside the target, and renames it, or copies it in where an empty database is there that somebody may
 /// have open. Indexes are built with SQLite's temporary files, which it unlinks as it makes them.
+///
+/// Virtual tables of the modules fts3, fts4, fts5, rtree, rtree_i32 and geopoly are carried; others fail an export by name, as what
+/// they hold may be elsewhere. The tables in which a module keeps its data are tables like others, with their rows. The virtual table
+/// itself is a row of the catalog, written as the shell's `.dump` writes it, and stands in `schema.json` under `virtual_tables`, by
+/// `name` and `module`. No module's code runs: not to read, to load or to check, so that a tokenizer which only the app has is
+/// carried by its name, and an index that is damaged stays as it is.
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
     path: PathBuf,

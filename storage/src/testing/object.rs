@@ -28,8 +28,10 @@ pub async fn object_store_conformance<S: ObjectStore>(
     keys(&fresh(), awkward).await;
     bodies(&fresh()).await;
     broken(&fresh()).await;
+    changing(&fresh()).await;
     many(&fresh()).await;
     staged(&fresh, &traces).await;
+    staged_again(&fresh, &traces).await;
 }
 
 async fn nothing(store: &impl ObjectStore) {
@@ -128,6 +130,31 @@ async fn broken(store: &impl ObjectStore) {
     assert_eq!(read(store.get(&old).await.unwrap()).await.unwrap(), b"old");
 }
 
+/// What is replaced or deleted while it is read comes whole, as it was, or ends in `Changed`; and is then what it is now.
+async fn changing(store: &impl ObjectStore) {
+    let changed = key(b"changed");
+    let long = vec![b'x'; 4 * PIECE_BYTES];
+    let others = [Some(vec![b'y'; long.len()]), Some(b"shorter".to_vec()), Some(vec![b'y'; 2 * long.len()]), None];
+    for other in others {
+        put(store, &changed, &long).await.unwrap();
+        let mut object = store.get(&changed).await.unwrap();
+        let first = object.body.next().await.unwrap().unwrap();
+        match &other {
+            Some(other) => put(store, &changed, other).await.unwrap(),
+            None => store.delete(&changed).await.unwrap(),
+        }
+        object.meta.size -= first.len() as u64;
+        match read(object).await {
+            Ok(rest) => assert!([&first, &rest[..]].concat() == long, "a body of two states"),
+            Err(error) => assert!(matches!(&error, Error::Changed { key } if *key == changed), "{error}"),
+        }
+        match (other, store.get(&changed).await) {
+            (Some(other), found) => assert!(read(found.unwrap()).await.unwrap() == other),
+            (None, found) => assert!(matches!(found.err(), Some(Error::NotFound { .. }))),
+        }
+    }
+}
+
 /// A listing comes in pages, and can be left.
 async fn many(store: &impl ObjectStore) {
     let mut wanted: Vec<_> = (0..MANY).map(|n| key(format!("{}/{n}", n % 7).as_bytes())).collect();
@@ -184,6 +211,36 @@ async fn staged<S: ObjectStore>(fresh: &impl Fn() -> S, traces: &impl Fn() -> Ve
     late.discard().await.unwrap();
     assert_eq!(keys_of(&store).await, names);
     assert_eq!(read(store.get(&names[1]).await.unwrap()).await.unwrap(), b"x");
+}
+
+/// The last of several puts under one key counts, and of the others nothing is left: no byte and no metadata.
+async fn staged_again<S: ObjectStore>(fresh: &impl Fn() -> S, traces: &impl Fn() -> Vec<String>) {
+    let before = traces();
+    let store = fresh();
+    let stage = store.stage().await.unwrap();
+    let (again, beside) = (key(b"b/again.json"), key(b"b/beside"));
+    stage.put(&beside, meta(1), body(b"x")).await.unwrap();
+    let noted = |name: &str| [(name.to_owned(), name.to_owned())].into();
+    let attempt =
+        ObjectMeta { modified: Some(1_000), headers: noted("cache-control"), user: noted("attempt"), ..meta(700_000) };
+    let attempt = if store.keeps(&attempt) { attempt } else { ObjectMeta { modified: Some(1_000), ..meta(700_000) } };
+    for last in [&b"the last"[..], b""] {
+        stage.put(&again, attempt.clone(), body(&vec![0; 700_000])).await.unwrap();
+        stage.put(&again, meta(9), body(b"short")).await.unwrap_err();
+        stage.put(&again, meta(last.len() as u64), body(last)).await.unwrap();
+    }
+    stage.put(&again, meta(10), body(b"still less")).await.unwrap();
+    stage.put(&again, meta(10), body(b"cut short")).await.unwrap_err();
+    stage.commit().await.unwrap();
+    assert_eq!(keys_of(&store).await, [again.clone(), beside]);
+    let object = store.get(&again).await.unwrap();
+    let (found, wanted) = (&object.meta, meta(10));
+    assert_eq!((found.size, found.modified), (wanted.size, wanted.modified));
+    assert_eq!((&found.headers, &found.user), (&wanted.headers, &wanted.user));
+    assert_eq!(read(object).await.unwrap(), b"still less");
+    stage.discard().await.unwrap();
+    drop(stage);
+    expect_traces(traces, &before, "objects that were staged again").await;
 }
 
 fn key(bytes: &[u8]) -> ObjectKey {

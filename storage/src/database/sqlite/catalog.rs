@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, types::ValueRef};
+use rusqlite::{Connection, types::ValueRef};
 
 use super::{
     guard,
-    schema::{Column, Schema, Settings, Table},
+    schema::{Schema, Settings},
+    script::Script,
+    tables::{self, ListedKind, shown},
+    virtual_table::{self, Parser},
 };
 use crate::{Error, Result};
 
@@ -17,9 +20,17 @@ pub(super) const MAX_SQL_BYTES: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Table,
+    VirtualTable,
     Index,
     View,
     Trigger,
+}
+
+impl Kind {
+    /// Whether it must be there before the rows are.
+    fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::VirtualTable)
+    }
 }
 
 /// A thing in `sqlite_schema` that has SQL.
@@ -44,11 +55,21 @@ impl Catalog {
     /// # Errors
     /// `Unsupported`, with all that can't be carried.
     pub(super) fn read(connection: &Connection, what: &str) -> Result<Self> {
-        let mut objections = virtual_tables(connection).map_err(Error::sqlite(what))?;
-        let mut entries = Vec::new();
+        let listed = tables::list(connection).map_err(Error::sqlite(what))?;
+        let stored = |name: &str| listed.get(name).copied().filter(|line| line.kind == ListedKind::Stored);
+        let parser = Parser::new().map_err(Error::sqlite(what))?;
+        let (mut entries, mut virtual_tables, mut objections) = (Vec::new(), Vec::new(), Vec::new());
         let mut sequence_table = false;
         for found in read_entries(connection).map_err(Error::sqlite(what))? {
             match found {
+                // Also one whose row has just been written, which SQLite finds only when it reads the catalog anew.
+                Found::Entry(entry) if entry.kind == Kind::Table && stored(&entry.name).is_none() => {
+                    match parser.parse_named(&entry.name, &entry.sql) {
+                        Ok(table) => virtual_tables.push(table),
+                        Err(why) => objections.push(format!("virtual table {:?} ({why})", entry.name)),
+                    }
+                    entries.push(Entry { kind: Kind::VirtualTable, ..entry });
+                }
                 Found::Entry(entry) => entries.push(entry),
                 Found::SequenceTable => sequence_table = true,
                 Found::Implied => {}
@@ -59,25 +80,38 @@ impl Catalog {
             return Err(Error::Unsupported { what: objections });
         }
         let sqlite = settings(connection, sequence_table).map_err(Error::sqlite(what))?;
-        let tables = entries.iter().filter(|entry| entry.kind == Kind::Table);
-        let tables = tables.map(|entry| table(connection, &entry.name, what)).collect::<Result<_>>()?;
-        Ok(Self { schema: Schema { tables, sqlite }, entries })
+        let names = entries.iter().filter(|entry| entry.kind == Kind::Table).map(|entry| &*entry.name);
+        let tables = names.filter_map(|name| Some((name, stored(name)?)));
+        let tables =
+            tables.map(|(name, line)| tables::describe(connection, name, line, what)).collect::<Result<_>>()?;
+        Ok(Self { schema: Schema { tables, virtual_tables, sqlite }, entries })
     }
 
-    /// The SQL that makes the tables.
+    /// The SQL that makes the tables, virtual ones in their place among them.
     pub(super) fn pre_data(&self) -> Result<String> {
-        script(self.entries.iter().filter(|entry| entry.kind == Kind::Table))
+        script(self.entries.iter().filter(|entry| entry.kind.is_table()))
     }
 
     /// The SQL that makes the rest.
     pub(super) fn post_data(&self) -> Result<String> {
-        script(self.entries.iter().filter(|entry| entry.kind != Kind::Table))
+        script(self.entries.iter().filter(|entry| !entry.kind.is_table()))
     }
 
     /// The kinds and names, tables first.
     pub(super) fn names(&self) -> BTreeSet<(Kind, &str)> {
         self.entries.iter().map(|entry| (entry.kind, entry.name.as_str())).collect()
     }
+}
+
+fn script<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<String> {
+    let mut script = Script::default();
+    for entry in entries {
+        match entry.kind {
+            Kind::VirtualTable => script.push_ended(&virtual_table::statement(&entry.name, &entry.sql)),
+            _ => script.push(&entry.sql),
+        }
+    }
+    script.finish()
 }
 
 /// What a row of `sqlite_schema` is to us.
@@ -120,20 +154,6 @@ fn classify(kind: ValueRef<'_>, name: ValueRef<'_>, sql: ValueRef<'_>) -> Found 
     Found::Entry(Entry { kind, name: name.into(), sql: sql.into() })
 }
 
-/// A value for people.
-fn shown(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        other => format!("{other:?}"),
-    }
-}
-
-fn virtual_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection
-        .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' ORDER BY name")?;
-    statement.query_map([], |row| Ok(format!("virtual table {:?}", shown(row.get_ref(0)?))))?.collect()
-}
-
 fn settings(connection: &Connection, sequence_table: bool) -> rusqlite::Result<Settings> {
     let journal_mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     Ok(Settings {
@@ -146,123 +166,4 @@ fn settings(connection: &Connection, sequence_table: bool) -> rusqlite::Result<S
         journal_mode: if journal_mode == "wal" { journal_mode } else { "delete".into() },
         sequence_table,
     })
-}
-
-/// A line of `table_xinfo`.
-struct Described {
-    column: Column,
-    primary_key: u32,
-    generated: bool,
-}
-
-fn table(connection: &Connection, name: &str, what: &str) -> Result<Table> {
-    let described = describe(connection, name).map_err(Error::sqlite(what))?;
-    let described = described.into_iter().collect::<std::result::Result<Vec<_>, _>>().map_err(|column| {
-        Error::unsupported(format!("column {column:?} of table {name:?} (its name or type is not UTF-8)"))
-    })?;
-    let (without_rowid, strict) = connection
-        .query_row("SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1", [name], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .map_err(Error::sqlite(what))?;
-    let key_has_index: bool = connection
-        .query_row("SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')", [name], |row| row.get(0))
-        .map_err(Error::sqlite(what))?;
-    let mut key: Vec<_> = described.iter().filter(|line| line.primary_key > 0).collect();
-    key.sort_by_key(|line| line.primary_key);
-    // A primary key on a table with rowids that needs no index is the rowid itself.
-    let named_rowid = without_rowid || (!key.is_empty() && !key_has_index);
-    let is_free = |rowid: &&str| !described.iter().any(|line| line.column.name.eq_ignore_ascii_case(rowid));
-    let rowid = if named_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(is_free) };
-    Ok(Table {
-        name: name.into(),
-        primary_key: key.into_iter().map(|line| line.column.name.clone()).collect(),
-        rowid: rowid.map(str::to_owned),
-        without_rowid,
-        strict,
-        columns: described.into_iter().filter(|line| !line.generated).map(|line| line.column).collect(),
-    })
-}
-
-/// The columns of a table; for one whose name or type is not UTF-8, what it looks like.
-fn describe(connection: &Connection, table: &str) -> rusqlite::Result<Vec<std::result::Result<Described, String>>> {
-    let mut statement =
-        connection.prepare(r#"SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?1)"#)?;
-    statement.query_map([table], describe_column)?.collect()
-}
-
-fn describe_column(row: &Row<'_>) -> rusqlite::Result<std::result::Result<Described, String>> {
-    let (name, declared) = (row.get_ref(0)?, row.get_ref(1)?);
-    let (Ok(name), Ok(declared)) = (name.as_str(), declared.as_str()) else { return Ok(Err(shown(name))) };
-    let column = Column { name: name.into(), declared: declared.into(), not_null: row.get(2)? };
-    Ok(Ok(Described { column, primary_key: row.get(3)?, generated: row.get::<_, i64>(4)? != 0 }))
-}
-
-/// Statements one after the other, each ended so that neither SQLite nor a person's shell reads over its end.
-fn script<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<String> {
-    let mut script = String::new();
-    for entry in entries {
-        script.push_str(&entry.sql);
-        if ends_in_comment(&entry.sql) {
-            script.push_str("*/");
-        }
-        let last_line = entry.sql.rsplit('\n').next().unwrap_or_default();
-        script.push_str(if last_line.contains("--") { "\n;\n" } else { ";\n" });
-    }
-    if script.len() > MAX_SQL_BYTES {
-        return Err(Error::unsupported(format!(
-            "{} bytes of SQL in the schema; the most is {MAX_SQL_BYTES}",
-            script.len()
-        )));
-    }
-    Ok(script)
-}
-
-/// Whether a statement ends inside a comment that `*/` should close, but only the end of the text does, as SQLite allows. A quote
-/// that stands twice ends one string and begins another.
-fn ends_in_comment(sql: &str) -> bool {
-    let mut rest = sql;
-    while let Some(at) = rest.find(['\'', '"', '`', '[', '-', '/']) {
-        let from = rest.split_at(at).1;
-        let (opening, closing) = match from.as_bytes() {
-            [b'/', b'*', _, ..] => ("/*", "*/"),
-            [b'-', b'-', ..] => ("--", "\n"),
-            [b'\'', ..] => ("'", "'"),
-            [b'"', ..] => ("\"", "\""),
-            [b'`', ..] => ("`", "`"),
-            [b'[', ..] => ("[", "]"),
-            _ => ("-", ""),
-        };
-        match from.split_at(opening.len()).1.split_once(closing) {
-            Some((_, after)) => rest = after,
-            None => return opening == "/*",
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_comment_that_nothing_closes() {
-        let cases = [
-            ("CREATE TABLE t (a)", false),
-            ("CREATE VIEW v AS SELECT 1 - 2 / 3 * 4 -- why", false),
-            ("CREATE VIEW v AS SELECT 1 -- why\n", false),
-            ("CREATE VIEW v AS SELECT 1 -- /* why\n, 2", false),
-            ("CREATE VIEW v AS SELECT 1 /* why", true),
-            ("CREATE VIEW v AS SELECT 1 /*/", true),
-            ("CREATE VIEW v AS SELECT 1 /* -- 'why\n*", true),
-            ("CREATE VIEW v AS SELECT 1 /* why */", false),
-            ("CREATE VIEW v AS SELECT 1 /**/ /* why *//* ü", true),
-            ("CREATE VIEW v AS SELECT '/* '' /* ü', \"--\", \"\"\"/*\", `/*`, [/*'], '--'", false),
-            ("CREATE VIEW v AS SELECT 'it''s', \"a\"\"b\", [a\"] /* it's", true),
-            ("CREATE VIEW v AS SELECT '/*' --'", false),
-        ];
-        for (sql, expected) in cases {
-            assert_eq!(ends_in_comment(sql), expected, "{sql}");
-        }
-    }
 }

@@ -9,7 +9,10 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
-use super::catalog::MAX_SQL_BYTES;
+use super::{
+    catalog::MAX_SQL_BYTES,
+    virtual_table::{self, CatalogRow, Parser},
+};
 use crate::{Error, Result};
 
 /// How much of a refused statement is shown.
@@ -28,7 +31,7 @@ const DENIED_FUNCTIONS: [&str; 3] = ["load_extension", "fts3_tokenizer", "sqlite
 /// Which things a script may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permit {
-    /// Tables, before there are rows.
+    /// Tables, before there are rows; virtual ones by a row of the catalog.
     Tables,
     /// Indexes, views and triggers, after them.
     Rest,
@@ -53,17 +56,46 @@ pub(super) fn run(connection: &Connection, script: &[u8], permit: Permit) -> Res
     if script.contains('\0') {
         return Err(refused("it holds a NUL byte"));
     }
+    let parser = Parser::new().map_err(Error::sqlite("reading the archive's SQL"))?;
     let mut rest = script;
     while !rest.is_empty() {
-        rest = match statistics_first(rest) {
-            Some((sql, after)) if permit == Permit::Tables => {
-                create_statistics(connection, sql).map_err(|error| failure(rest, error))?;
-                after
-            }
-            _ => run_first(connection, rest, permit)?,
+        let special = match permit {
+            Permit::Tables => special_first(connection, rest, &parser)?,
+            Permit::Rest => None,
+        };
+        rest = match special {
+            Some(after) => after,
+            None => run_first(connection, rest, permit)?,
         };
     }
     Ok(())
+}
+
+/// Does what the script's first statement says, where that is one that SQLite lets nobody run, and gives what follows it.
+fn special_first<'a>(connection: &Connection, script: &'a str, parser: &Parser) -> Result<Option<&'a str>> {
+    if let Some((sql, after)) = statistics_first(script) {
+        let created = with_writable_schema(connection, || connection.execute_batch(sql));
+        return created.map(|()| Some(after)).map_err(|error| failure(script, error));
+    }
+    if !virtual_table::begins(script) {
+        return Ok(None);
+    }
+    let refused = |why: &str| Error::refused(format!("statement {:?}", shorten(script)), why);
+    let (CatalogRow { name, sql }, after) = virtual_table::strip_first(script).ok_or_else(|| {
+        refused("an archive may write nothing into sqlite_schema but one virtual table's row at a time")
+    })?;
+    let carried = parser.parse_named(&name, &sql);
+    carried.map_err(|why| Error::refused(format!("virtual table {name:?}"), why))?;
+    with_writable_schema(connection, || insert_row(connection, &name, &sql))
+        .map(|()| Some(after))
+        .map_err(|error| failure(script, error))
+}
+
+/// Makes a virtual table without a word to its module. SQLite sees it once it reads the catalog anew: until then the tables in which
+/// the module keeps its data can be written as all tables can.
+fn insert_row(connection: &Connection, name: &str, sql: &str) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('table', ?1, ?1, 0, ?2)";
+    connection.execute(insert, (name, sql)).map(drop)
 }
 
 /// The statement of ANALYZE's that the script begins with, and what follows.
@@ -71,14 +103,14 @@ fn statistics_first(script: &str) -> Option<(&'static str, &str)> {
     STATISTICS.into_iter().find_map(|sql| Some((sql, script.trim_start().strip_prefix(sql)?.strip_prefix(";\n")?)))
 }
 
-/// Makes one of ANALYZE's tables. The SQL is ours, not the archive's.
-fn create_statistics(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+/// Lets the catalog be written for as long as something of our own takes, which is not the archive's.
+fn with_writable_schema(connection: &Connection, work: impl FnOnce() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)?;
-    let made = connection.execute_batch(sql);
+    let done = work();
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    made
+    done
 }
 
 /// Runs the first statement of a script and gives what follows it.
@@ -162,11 +194,13 @@ impl Made {
     }
 }
 
-/// A statement that failed. What the disk or a lock has to do with is not the archive's fault.
+/// A statement that failed. What the disk or a lock has to do with is not the archive's fault; a catalog that SQLite can't read is,
+/// as nobody else has written to this one.
 fn failure(script: &str, error: rusqlite::Error) -> Error {
     let statement = format!("statement {:?}", shorten(script));
     match Error::sqlite(statement.clone())(error) {
         Error::Sqlite { source, .. } => Error::refused(statement, source.to_string()),
+        Error::Corrupt { why, .. } => Error::refused(statement, why),
         other => other,
     }
 }

@@ -167,6 +167,7 @@ fn build(
     sequences::write(&connection, &sequences, schema.sqlite.sequence_table)?;
     check_integrity(&connection, &what)?;
     let tables = schema.tables.iter().map(|table| scan::summarize(&connection, table)).collect::<Result<_>>()?;
+    blueprint::confirm(&connection, &schema)?;
     settle(&connection, &schema).map_err(Error::sqlite(&what))?;
     connection.close().map_err(|(_, error)| Error::sqlite(&what)(error))?;
     Ok(SqliteLoaded { publication: Arc::new(Mutex::new(Publication::new(staging))), tables })

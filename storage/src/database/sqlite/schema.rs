@@ -16,6 +16,10 @@ const MAX_COLUMNS: usize = 2_000;
 pub(super) struct Schema {
     /// The tables, in the order in which they were made.
     pub(super) tables: Vec<Table>,
+    /// The virtual tables, in the order in which they were made. They have no rows: what they hold is in tables like others, which
+    /// have their names with `_` and a word of the module's after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) virtual_tables: Vec<VirtualTable>,
     /// What belongs to the file and not to a table.
     pub(super) sqlite: Settings,
 }
@@ -31,6 +35,14 @@ pub(super) struct Table {
     pub(super) rowid: Option<String>,
     pub(super) without_rowid: bool,
     pub(super) strict: bool,
+}
+
+/// A table whose rows are a module's to give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VirtualTable {
+    pub(super) name: String,
+    /// The module, in lower case.
+    pub(super) module: String,
 }
 
 /// A column that is stored.

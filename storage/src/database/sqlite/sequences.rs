@@ -1,5 +1,7 @@
 //! `sequences.json`: where AUTOINCREMENT goes on, in the order of SQLite's own table.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use rusqlite::{Connection, types::ValueRef};
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ struct Sequence {
 /// Reads the file from a database; `present` says whether SQLite's table is there.
 ///
 /// # Errors
-/// `Unsupported` with the rows that are not a name and an integer.
+/// `Unsupported` with the rows that are not a name and an integer, or whose name an earlier one has: SQLite never reads those.
 pub(super) fn read(connection: &Connection, present: bool, what: &str) -> Result<Bytes> {
     let mut sequences = Sequences::default();
     let mut objections = Vec::new();
@@ -41,6 +43,9 @@ pub(super) fn read(connection: &Connection, present: bool, what: &str) -> Result
             }
         }
     }
+    objections.extend(repeated(&sequences.sequences).map(|name| {
+        format!("sequence {name:?} (sqlite_sequence has more rows than one of that name; delete all but the first)")
+    }));
     if !objections.is_empty() {
         return Err(Error::Unsupported { what: objections });
     }
@@ -48,6 +53,12 @@ pub(super) fn read(connection: &Connection, present: bool, what: &str) -> Result
         serde_json::to_vec(&sequences).map_err(|error| Error::unsupported(format!("the sequences: {error}")))?;
     json.push(b'\n');
     Ok(json.into())
+}
+
+/// The names that stand more than once.
+fn repeated(sequences: &[Sequence]) -> impl Iterator<Item = &str> {
+    let mut seen = HashSet::new();
+    sequences.iter().map(|sequence| sequence.name.as_str()).filter(move |name| !seen.insert(*name))
 }
 
 /// Makes SQLite's table where no table of the archive's brings it along.
@@ -58,12 +69,18 @@ pub(super) fn create_table(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Sets all sequences to what a stranger's file says, after the rows have moved them.
+///
+/// # Errors
+/// `Refused` where the file is not one that we would have written.
 pub(super) fn write(connection: &Connection, json: &[u8], present: bool) -> Result<()> {
     if json.len() > MAX_BYTES {
         return Err(Error::refused("sequences.json", format!("it has over {MAX_BYTES} bytes")));
     }
     let Sequences { sequences } =
         serde_json::from_slice(json).map_err(|error| Error::refused("sequences.json", error.to_string()))?;
+    if let Some(name) = repeated(&sequences).next() {
+        return Err(Error::refused("sequences.json", format!("sequence {name:?} stands twice")));
+    }
     if !present {
         return match sequences.first() {
             None => Ok(()),

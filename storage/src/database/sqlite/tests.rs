@@ -1,12 +1,16 @@
 //! SQLite's own cases, beside the suite that all databases must pass.
 
 mod hostile;
+mod hostile_catalog;
+mod sequences;
+mod unsupported;
+mod virtual_tables;
 
 use std::{
-    cell::Cell,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -22,17 +26,17 @@ const EVERYTHING: &str = include_str!("tests/everything.sql");
 
 struct Bench {
     folder: TempDir,
-    made: Cell<usize>,
+    made: AtomicUsize,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), made: Cell::new(0) }
+        Self { folder: tempfile::tempdir().unwrap(), made: AtomicUsize::new(0) }
     }
 
     fn fresh(&self) -> PathBuf {
-        self.made.set(self.made.get() + 1);
-        self.folder.path().join(format!("app-{}/deep/data.db", self.made.get()))
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.folder.path().join(format!("app-{number}/deep/data.db"))
     }
 
     fn seeded(&self, sql: &str) -> PathBuf {
@@ -100,16 +104,6 @@ fn with_settings(settings: &str) -> String {
     format!(
         "{settings}; CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (1, 'ä😀'), (5, ''); CREATE INDEX i ON t (b);"
     )
-}
-
-async fn refused(sql: &str, wanted: &str) {
-    let bench = Bench::new();
-    let path = bench.seeded(sql);
-    let error = match rows(&path).await {
-        Err(error) => error,
-        Ok(rows) => panic!("{sql}: {rows}"),
-    };
-    assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(wanted), "{sql}: {error}");
 }
 
 #[tokio::test]
@@ -350,52 +344,6 @@ async fn a_log_that_an_export_keeps_from_being_cut_back_is_told() {
     while dump.next().await.unwrap().is_some() {}
     let notices = dump.notices();
     assert!(matches!(notices.as_slice(), [notice] if notice.contains("write-ahead log")), "{notices:?}");
-}
-
-#[tokio::test]
-async fn what_can_not_be_carried_is_named() {
-    refused(
-        "CREATE VIRTUAL TABLE search USING fts5(a); CREATE VIRTUAL TABLE \"more \" USING rtree(a, b, c)",
-        "virtual table \"search\"",
-    )
-    .await;
-    let edit = |from: &str, to: &str| {
-        format!(
-            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}'); PRAGMA writable_schema = RESET;"
-        )
-    };
-    refused(
-        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1); {}", edit("BLOB", "TEXT")),
-        "column \"a\" of table \"t\", rowid 1",
-    )
-    .await;
-    refused(
-        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES ('12'); {}", edit("BLOB", "NUMERIC")),
-        "column \"a\"",
-    )
-    .await;
-    refused(&format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (1.0); {}", edit("BLOB", "INT")), "column \"a\"")
-        .await;
-    refused(
-        &format!("CREATE TABLE t (a BLOB); INSERT INTO t VALUES (NULL); {}", edit("BLOB", "BLOB NOT NULL")),
-        "null",
-    )
-    .await;
-    refused(
-        "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO sqlite_sequence VALUES ('t', 'x')",
-        "sqlite_sequence",
-    )
-    .await;
-    refused(&format!("CREATE TABLE t (a CHECK (lower(a) = a)); {}", edit("lower", "ours")), "ours").await;
-    refused(&format!("CREATE TABLE t (a); CREATE INDEX i ON t (lower(a)); {}", edit("lower", "ours")), "ours").await;
-}
-
-#[tokio::test]
-async fn text_that_sqlite_would_change_is_named() {
-    let utf16 = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a, b TEXT); INSERT INTO t";
-    refused(&format!("{utf16} VALUES (1, CAST(x'3dd8' AS TEXT))"), "column \"b\" of table \"t\"").await;
-    refused(&format!("{utf16} VALUES (CAST(x'00dc6100' AS TEXT), 1)"), "column \"a\" of table \"t\"").await;
-    refused(&format!("{utf16} VALUES (CAST(x'feff' AS TEXT), 1)"), "column \"a\" of table \"t\"").await;
 }
 
 #[tokio::test]

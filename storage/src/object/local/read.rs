@@ -26,7 +26,8 @@ const FILE: OFlags =
 /// The longest piece of a body.
 const PIECE_BYTES: u64 = 256 << 10;
 
-/// Opens an object. What its metadata says is what the body is held to.
+/// Opens an object. What its metadata says is what the body is held to: a file that is written to while it is read ends its body
+/// with `Changed`. One that is deleted, or replaced by another under its name, is read to its end as it was.
 pub(super) fn open(root: &Path, key: ObjectKey) -> Result<Object> {
     let path = KeyPath::parse(&key)?;
     let not_found = || Error::NotFound { what: format!("object {key}") };
@@ -94,21 +95,24 @@ impl Reader {
     fn read(&mut self) -> Result<Bytes> {
         let length = self.left_bytes.min(PIECE_BYTES);
         let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
-        match self.file.read_exact(&mut piece) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.changed()),
-            other => other.map_err(Error::io(format!("reading object {}", self.key)))?,
-        }
+        self.file.read_exact(&mut piece).map_err(|error| self.failed("reading", error))?;
         self.left_bytes -= length;
         if self.left_bytes == 0 {
-            let now = self.file.metadata().map_err(Error::io(format!("looking at object {}", self.key)))?;
+            let now = self.file.metadata().map_err(|error| self.failed("looking at", error))?;
             if Stamp::of(&now) != self.stamp {
-                return Err(self.changed());
+                return Err(Error::Changed { key: self.key.clone() });
             }
         }
         Ok(piece.into())
     }
 
-    fn changed(&self) -> Error {
-        Error::Changed { key: self.key.clone() }
+    /// A file that ends early has been cut; one that has gone stale was deleted on another machine.
+    fn failed(&self, doing: &str, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::StaleNetworkFileHandle => {
+                Error::Changed { key: self.key.clone() }
+            }
+            _ => Error::io(format!("{doing} object {}", self.key))(error),
+        }
     }
 }

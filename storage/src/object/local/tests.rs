@@ -1,9 +1,10 @@
 //! A folder's own cases, beside the suite that all stores must pass.
 
+mod changes;
+
 use std::{
     cell::Cell,
     fs,
-    io::Write,
     os::unix::{
         ffi::OsStrExt,
         fs::{PermissionsExt, symlink},
@@ -152,30 +153,6 @@ async fn a_key_that_can_not_be_a_file_is_refused() {
     assert!(matches!(put(&store, "c", b"x").await, Err(Error::Refused { .. })));
     assert!(matches!(read(&store, "c").await, Err(Error::NotFound { .. })));
     assert!(matches!(read(&store, "a/b").await, Err(Error::NotFound { .. })));
-}
-
-#[tokio::test]
-async fn a_file_that_changes_while_it_is_read_is_an_error() {
-    let (_base, root, store) = folder();
-    let path = root.join("file");
-    type Change = fn(&Path);
-    let changes: [Change; 3] = [
-        |path| fs::File::options().append(true).open(path).unwrap().write_all(b"more").unwrap(),
-        |path| fs::File::options().write(true).open(path).unwrap().set_len(300_000).unwrap(),
-        |path| fs::File::options().write(true).open(path).unwrap().write_all(b"other").unwrap(),
-    ];
-    for change in changes {
-        fs::write(&path, vec![b'x'; 600_000]).unwrap();
-        let mut body = store.get(&key("file")).await.unwrap().body;
-        body.next().await.unwrap().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        change(&path);
-        let mut outcome = Ok(());
-        while let Some(piece) = body.next().await {
-            outcome = piece.map(drop);
-        }
-        assert!(matches!(outcome, Err(Error::Changed { .. })), "{outcome:?}");
-    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ INSERT INTO counted VALUES (1, 'a'), (77, 'b');
 DELETE FROM counted WHERE id = 77;
 CREATE TABLE counted_too (id INTEGER PRIMARY KEY AUTOINCREMENT);
 INSERT INTO counted_too VALUES (3);
-INSERT INTO sqlite_sequence VALUES ('of no table', 12), ('counted', 5);
+INSERT INTO sqlite_sequence VALUES ('of no table', 12);
 CREATE TABLE down (id INTEGER PRIMARY KEY DESC, a);
 INSERT INTO down (rowid, id, a) VALUES (10, 5, 'x'), (11, 3, 'y');
 CREATE TABLE shadow_one (rowid TEXT, a);

@@ -1,0 +1,52 @@
+CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT, body TEXT);
+CREATE VIRTUAL TABLE note_search USING fts5(title, body, content='note', content_rowid='id');
+CREATE TRIGGER note_in AFTER INSERT ON note BEGIN
+  INSERT INTO note_search(rowid, title, body) VALUES (new.id, new.title, new.body);
+END;
+CREATE TRIGGER note_out AFTER DELETE ON note BEGIN
+  INSERT INTO note_search(note_search, rowid, title, body) VALUES ('delete', old.id, old.title, old.body);
+END;
+CREATE VIEW found AS SELECT note.* FROM note_search JOIN note ON note.id = note_search.rowid WHERE note_search MATCH 'river OR crème';
+INSERT INTO note VALUES (1, 'River', 'the river runs'), (5, 'crème brûlée', 'x''y;z'), (9, 'nothing', 'of it');
+DELETE FROM note WHERE id = 9;
+CREATE VIRTUAL TABLE five USING fts5(a, b UNINDEXED, prefix='2 3', tokenize='porter unicode61 remove_diacritics 2');
+INSERT INTO five VALUES ('running runners', 'b'), ('a stone', NULL), ('Brûlée', x'00ff');
+INSERT INTO five(five, rank) VALUES ('rank', 'bm25(10.0, 5.0)');
+CREATE VIRTUAL TABLE pieces USING fts5(a, tokenize='trigram', detail='none', columnsize=0);
+INSERT INTO pieces VALUES ('abcdefg'), ('xyzabc');
+CREATE VIRTUAL TABLE bare USING fts5(a, content='', detail=column);
+INSERT INTO bare(rowid, a) VALUES (3, 'one two'), (-4, 'two three');
+CREATE VIRTUAL TABLE bare_deletes USING fts5(a, content='', contentless_delete=1, contentless_unindexed=1);
+INSERT INTO bare_deletes(rowid, a) VALUES (1, 'gone'), (2, 'kept');
+DELETE FROM bare_deletes WHERE rowid = 1;
+CREATE VIRTUAL TABLE "we""ird 'words' [of]
+two lines" USING FTS5("a column");
+INSERT INTO "we""ird 'words' [of]
+two lines" VALUES ('quoted words');
+CREATE VIRTUAL TABLE four USING "fts4"(title, body, tokenize=porter, prefix="1,3", order=desc, languageid="lang");
+INSERT INTO four(title, body, lang) VALUES ('running', 'water', 0), ('laufen', 'Wasser', 1);
+CREATE VIRTUAL TABLE four_outside USING fts4(content="note", title, body, matchinfo=fts3, notindexed=body);
+INSERT INTO four_outside(docid, title, body) SELECT id, title, body FROM note;
+CREATE VIRTUAL TABLE four_bare USING fts4(content="", a);
+INSERT INTO four_bare(docid, a) VALUES (8, 'eight words'), (2, 'two words');
+CREATE VIRTUAL TABLE four_packed USING fts4(a, compress=hex, uncompress=unhex);
+INSERT INTO four_packed VALUES ('packed words');
+CREATE VIRTUAL TABLE three USING fts3;
+INSERT INTO three VALUES ('the old way'), ('the older way');
+CREATE VIRTUAL TABLE place USING rtree(id, x0, x1, y0, y1, +name TEXT, +shape BLOB);
+INSERT INTO place VALUES (1, 0, 1, 0, 1, 'one', x'01'), (2, 5, 6.25, 5, 6.25, 'two', NULL);
+CREATE VIRTUAL TABLE cell USING RTREE_I32(id, x0, x1);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO cell SELECT i, i * 10, i * 10 + 5 FROM n;
+DELETE FROM cell WHERE id % 7 = 0;
+CREATE TABLE lonely_data (id INTEGER PRIMARY KEY, block BLOB);
+INSERT INTO lonely_data VALUES (1, 'a shadow of nothing');
+CREATE TABLE five_friend (a);
+INSERT INTO five_friend VALUES ('no shadow');
+CREATE VIRTUAL TABLE dropped USING fts5(a);
+DROP TABLE dropped;
+CREATE VIRTUAL TABLE was_named USING fts5(a);
+INSERT INTO was_named VALUES ('renamed');
+ALTER TABLE was_named RENAME TO "is named";
+ANALYZE;
+CREATE VIEW seen AS SELECT id FROM place WHERE x0 > 4;
+CREATE TRIGGER see INSTEAD OF INSERT ON seen BEGIN INSERT INTO place(id, x0, x1, y0, y1) VALUES (new.id, 7, 8, 7, 8); END;
