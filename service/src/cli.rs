@@ -3,11 +3,15 @@
 mod apps;
 mod archive;
 mod config_check;
+mod entries;
 mod export;
+mod extract;
 mod flags;
 mod keygen;
+mod new_file;
 mod report;
 mod restore;
+mod rewrap;
 mod serve;
 
 use std::path::PathBuf;
@@ -38,7 +42,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 10 no such app or archive, 11 busy, 12 wrong passphrase or key,
-13 archive damaged or cut short, 130 interrupted.";
+13 archive damaged, cut short, or without the signature asked for, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -49,7 +53,9 @@ enum Command {
     Export(export::Export),
     Restore(restore::Restore),
     Inspect(archive::Inspect),
+    Extract(extract::Extract),
     Verify(archive::Verify),
+    Rewrap(rewrap::Rewrap),
     Keygen(keygen::Keygen),
     /// Look at the configuration
     #[command(subcommand)]
@@ -115,7 +121,9 @@ impl Cli {
             Command::Export(export) => export.run(&load()?, report).await,
             Command::Restore(restore) => restore.run(&load()?, report).await,
             Command::Inspect(inspect) => inspect.run(&load()?, report).await,
+            Command::Extract(extract) => extract.run(&load()?, report).await,
             Command::Verify(verify) => verify.run(&load()?, report).await,
+            Command::Rewrap(rewrap) => rewrap.run(&load()?, report).await,
             Command::Keygen(keygen) => keygen.run(report),
             Command::Config(ConfigCommand::Check) => config_check::run(&load()?, report),
             Command::Completions { shell } => {

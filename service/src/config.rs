@@ -119,6 +119,7 @@ impl Config {
                 identity_file: setting("COFFER_KEYS_IDENTITY_FILE", keys.identity_file)
                     .or(identity_default)
                     .map(in_base),
+                signing_key_file: setting("COFFER_KEYS_SIGNING_KEY_FILE", keys.signing_key_file).map(in_base),
                 require_encryption: keys.require_encryption,
             },
             sources,

@@ -39,6 +39,12 @@ pub enum Error {
     /// What arrived is not what the archive says of itself.
     #[error("{0}")]
     Mismatch(String),
+    /// The archive is whole, and nobody who is trusted has signed it.
+    #[error("{0}")]
+    Untrusted(String),
+    /// What was to be written is there already.
+    #[error("{0}")]
+    Exists(String),
     /// The other side of a transfer gave or took no byte for the idle timeout.
     #[error("the transfer was given up: {0}")]
     Stalled(String),
@@ -98,6 +104,8 @@ pub enum Outcome {
     NotFound,
     /// The target holds something.
     NotEmpty,
+    /// A file is there already.
+    Exists,
     /// Another import runs.
     Busy,
     /// The app or the archive holds what can't be carried, or not to there.
@@ -108,6 +116,8 @@ pub enum Outcome {
     WrongKey,
     /// The archive is damaged, cut short or not what it says.
     Damaged,
+    /// The archive lacks the signature that was asked for.
+    Untrusted,
     /// The archive is larger than we accept.
     TooLarge,
     /// No room left.
@@ -134,11 +144,13 @@ impl Outcome {
             Self::Forbidden => (1, 403, "forbidden", "The configuration forbids it"),
             Self::NotFound => (10, 404, "not-found", "There is no such thing"),
             Self::NotEmpty => (1, 409, "not-empty", "The app is not empty"),
+            Self::Exists => (1, 409, "exists", "It is there already"),
             Self::Busy => (11, 409, "busy", "Another import of this app runs"),
             Self::CannotCarry => (1, 422, "cannot-carry", "It holds what can't be carried"),
             Self::Changed => (1, 409, "changed", "The app changed while it was read"),
             Self::WrongKey => (12, 422, "wrong-key", "Wrong passphrase or key"),
             Self::Damaged => (13, 422, "damaged", "The archive is damaged"),
+            Self::Untrusted => (13, 422, "untrusted", "The archive lacks the signature asked for"),
             Self::TooLarge => (1, 413, "too-large", "The archive is too large"),
             Self::NoSpace => (1, 507, "no-space", "No space is left"),
             Self::Overloaded => (1, 503, "overloaded", "Too many transfers at once"),
@@ -181,6 +193,8 @@ impl Error {
             Self::Unfit(_) => Outcome::CannotCarry,
             Self::Forbidden(_) => Outcome::Forbidden,
             Self::Mismatch(_) => Outcome::Damaged,
+            Self::Untrusted(_) => Outcome::Untrusted,
+            Self::Exists(_) => Outcome::Exists,
             Self::Stalled(_) => Outcome::Stalled,
             Self::Left(_) => Outcome::Left,
             Self::Interrupted => Outcome::Interrupted,
@@ -209,6 +223,8 @@ fn archive_outcome(error: &archive::Error) -> Outcome {
         | archive::Error::Entry { .. } => Outcome::Damaged,
         archive::Error::Limit { .. } => Outcome::TooLarge,
         archive::Error::Unwritable { .. } => Outcome::CannotCarry,
+        archive::Error::Level { .. } => Outcome::Usage,
+        archive::Error::Restless { .. } => Outcome::Changed,
         archive::Error::Io(error) => io_outcome(error),
     }
 }
@@ -226,8 +242,9 @@ fn crypto_outcome(error: &crypto::Error) -> Outcome {
         | E::SegmentTag { .. }
         | E::CutShort { .. }
         | E::TrailingData { .. }
-        | E::EmptySegment { .. } => Outcome::Damaged,
-        E::Recipient { .. } | E::Identity { .. } | E::Unusable { .. } => Outcome::Usage,
+        | E::EmptySegment { .. }
+        | E::Signature => Outcome::Damaged,
+        E::Recipient { .. } | E::Identity { .. } | E::SigningKey { .. } | E::Unusable { .. } => Outcome::Usage,
         E::TooLong => Outcome::TooLarge,
         E::Io(error) => io_outcome(error),
     }

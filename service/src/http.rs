@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::routing::{any, get, post};
 use axum::{Json, Router, middleware};
-use coffer_crypto::{Passphrase, Unlock, WorkFactor};
+use coffer_crypto::{Passphrase, SigningKey, Unlock, WorkFactor};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ pub use problem::Problem;
 
 use crate::config::{Config, Keys, Source};
 use crate::name::AppName;
-use crate::pipeline::{App, Budget, Transfers};
+use crate::pipeline::{App, Budget, ReadKeys, Transfers, Trust};
 use crate::{Error, Result};
 
 /// How long transfers may go on once the service was asked to stop.
@@ -41,6 +41,7 @@ pub struct Service {
 struct Inner {
     config: Config,
     keys: Keys,
+    signing_key: Option<Arc<SigningKey>>,
     token: Token,
     budget: Budget,
     transfers: Transfers,
@@ -50,10 +51,10 @@ struct Inner {
 impl Service {
     /// A service with this configuration and these secrets.
     #[must_use]
-    pub fn new(config: Config, keys: Keys, token: Token) -> Self {
+    pub fn new(config: Config, keys: Keys, signing_key: Option<Arc<SigningKey>>, token: Token) -> Self {
         let budget = Budget::new(config.memory);
         let (transfers, importing) = (Transfers::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { config, keys, token, budget, transfers, importing }) }
+        Self { inner: Arc::new(Inner { config, keys, signing_key, token, budget, transfers, importing }) }
     }
 
     /// Serves until `stop` resolves, and then lets running transfers end for at most 30 s.
@@ -108,9 +109,10 @@ impl Service {
     }
 
     /// What an import may be opened with: the service's identity, and what the request brings.
-    fn unlock(&self, passphrase: Option<Passphrase>) -> Result<Unlock> {
+    fn read_keys(&self, passphrase: Option<Passphrase>) -> Result<ReadKeys> {
         let identities = self.inner.config.keys.load()?.identities;
-        Ok(Unlock { identities, passphrase, max_work_factor: WorkFactor::SERVICE_READ_MAX })
+        let unlock = Unlock { identities, passphrase, max_work_factor: WorkFactor::SERVICE_READ_MAX };
+        Ok(ReadKeys { unlock, trust: Trust::default() })
     }
 
     /// Keeps other imports of the app out until the guard is dropped.

@@ -6,17 +6,25 @@ mod archive_out;
 mod budget;
 mod check;
 mod export;
+mod extract;
 mod import;
+mod passing;
 mod pipe;
+mod random;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod trust;
 
 pub use app::App;
 pub use archive_in::ArchiveInput;
 pub use budget::Budget;
 pub use check::{Contents, check};
-pub use export::{Export, Sealing};
+pub use export::{Export, Packing, Sealing};
+pub(crate) use extract::{Extracted, Folder, Overwrite, Spool, Tell, Wanted, extract_random};
 pub use import::{Imported, import};
+pub(crate) use passing::Vanished;
 pub use pipe::{PipeReader, PipeWriter, Receiver, Sender, pipe};
+pub(crate) use random::{RandomArchive, ReadCount};
 pub use transfer::{Cancel, Direction, Transfer, TransferState, Transfers};
+pub use trust::{ReadKeys, Trust};

@@ -14,6 +14,7 @@ mod http;
 mod measure;
 mod process;
 mod random;
+pub mod recovery;
 mod rewrite;
 mod service;
 mod tar;

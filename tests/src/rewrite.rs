@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use coffer_archive::{Event, Limits, Manifest, ObjectHeader, Reader, Writer, fingerprint};
+use coffer_archive::{Compression, Event, Limits, Manifest, ObjectHeader, Reader, Signature, Writer, fingerprint};
 
 /// What one small archive holds; every part can be changed before it is written.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Contents {
     pub sequences: Vec<u8>,
     /// Objects with their content, in any order.
     pub objects: Vec<(ObjectHeader, Vec<u8>)>,
+    /// The signature in `summary.json`; it is written as it was read.
+    pub signature: Option<Signature>,
 }
 
 impl Contents {
@@ -44,10 +46,12 @@ impl Contents {
             rows: Vec::new(),
             sequences: Vec::new(),
             objects: Vec::new(),
+            signature: None,
         };
         while let Some(event) = reader.next_event()? {
             contents.add(event)?;
         }
+        contents.signature = reader.into_verified_summary().context("it was not verified")?.signature;
         Ok(contents)
     }
 
@@ -59,6 +63,10 @@ impl Contents {
             },
             Event::Sequences(sequences) => self.sequences = sequences.to_vec(),
             Event::Object(header) => self.objects.push((*header, Vec::new())),
+            Event::ObjectAgain(header) => {
+                self.objects.pop();
+                self.objects.push((*header, Vec::new()));
+            }
             Event::ObjectBytes(bytes) => {
                 self.objects.last_mut().context("no object was begun")?.1.extend_from_slice(&bytes);
             }
@@ -81,7 +89,7 @@ impl Contents {
     pub fn write(mut self, archive: &Path) -> Result<()> {
         self.manifest.fingerprint = fingerprint(&self.schema, &self.pre_data, &self.post_data);
         self.objects.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
-        let mut writer = Writer::new(File::create(archive)?, &self.manifest)?;
+        let mut writer = Writer::new(File::create(archive)?, &self.manifest, Compression::default())?;
         writer.structure(&self.schema, &self.pre_data, &self.post_data)?;
         for (table, rows) in &self.rows {
             writer.rows(table, rows)?;
@@ -92,7 +100,7 @@ impl Contents {
             writer.object_bytes(content)?;
             writer.end_object()?;
         }
-        writer.finish()?;
+        writer.finish(|_| self.signature)?;
         Ok(())
     }
 }

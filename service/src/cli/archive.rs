@@ -1,25 +1,35 @@
 //! `coffer inspect` and `coffer verify`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
+use coffer_archive::{Manifest, Summary};
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
-use super::flags::UnlockFlags;
+use super::entries::Entries;
+use super::flags::ReadFlags;
 use super::report::Report;
-use crate::Result;
 use crate::config::{ByteSize, Config};
-use crate::pipeline::{ArchiveInput, Budget, Contents, Direction, Transfer, check};
+use crate::pipeline::{ArchiveInput, Budget, Contents, Direction, RandomArchive, ReadKeys, Transfer, check};
 use crate::progress::watched;
+use crate::{Error, Result};
 
 /// Show what an archive holds: its manifest and summary
 ///
-/// All of it is read and checked on the way.
+/// Of a file it reads the two ends and, with --entries, the index: it is fast, and does not tell whether all else is whole,
+/// which `coffer verify` does. What can't be seeked (`-`, a pipe), was packed by another program, or is to be signed
+/// (--trust) is read and verified to its end.
 #[derive(Args)]
 pub(super) struct Inspect {
     #[command(flatten)]
     archive: ArchiveFlags,
+    /// List every entry: its size and path, and whether it is void (an object changed while it was read, and comes again) or
+    /// vanished (it was deleted before it could be read)
+    #[arg(long)]
+    entries: bool,
 }
 
 /// Read and check all of an archive, and restore nothing
@@ -36,24 +46,17 @@ struct ArchiveFlags {
     /// The archive: a file, or `-` for standard input
     archive: PathBuf,
     #[command(flatten)]
-    unlock: UnlockFlags,
-}
-
-impl ArchiveFlags {
-    async fn check(&self, config: &Config) -> Result<(Contents, u64)> {
-        let input = ArchiveInput::open(&self.archive)?;
-        let total_bytes = std::fs::metadata(&self.archive).ok().map(|metadata| metadata.len());
-        let unlock = self.unlock.unlock(config)?;
-        let transfer = Transfer::begin(Direction::Verify, None)?;
-        let budget = Budget::new(config.memory);
-        let contents = watched(&transfer, total_bytes, check(input, unlock, &budget, &transfer)).await?;
-        Ok((contents, transfer.bytes()))
-    }
+    keys: ReadFlags,
 }
 
 impl Inspect {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
-        let (Contents { manifest, summary }, bytes) = self.archive.check(config).await?;
+        let keys = self.archive.keys.keys(config)?;
+        let transfer = Transfer::begin(Direction::Verify, None)?;
+        let budget = Budget::new(config.memory);
+        let entries = self.entries.then(|| Entries::new(*report));
+        let work = inspect(self.archive.archive, keys, entries, &budget, &transfer);
+        let (Contents { manifest, summary }, bytes) = watched(&transfer, None, work).await?;
         let mut lines = vec![
             format!("archive   {}", manifest.archive_id.escape_debug()),
             format!("app       {}/{}", manifest.source.escape_debug(), manifest.app.escape_debug()),
@@ -62,34 +65,115 @@ impl Inspect {
             format!("size      {}", ByteSize::new(bytes)),
             format!("objects   {}, {}", summary.objects.count, ByteSize::new(summary.objects.bytes)),
         ];
+        if summary.objects.vanished > 0 {
+            lines.push(format!("vanished  {} objects, deleted before they could be read", summary.objects.vanished));
+        }
+        lines.extend(signed_by(&summary).map(|key| format!("signed    by {key}")));
         let table = |table: &coffer_archive::TableSummary| {
             format!("table     {}: {} rows, {}", table.name.escape_debug(), table.rows, ByteSize::new(table.bytes))
         };
         lines.extend(summary.tables.iter().map(table));
-        report.summary(&lines.join("\n"), &json!({ "manifest": manifest, "summary": summary, "bytes": bytes }))?;
-        Ok(())
+        report.summary(&lines.join("\n"), &json!({ "manifest": manifest, "summary": summary, "bytes": bytes }))
     }
+}
+
+/// Reads what an archive tells of itself, by random access where that can be taken at its word.
+async fn inspect(
+    path: PathBuf,
+    keys: ReadKeys,
+    entries: Option<Entries>,
+    budget: &Budget,
+    transfer: &Arc<Transfer>,
+) -> Result<(Contents, u64)> {
+    if keys.trust.is_asked_for() {
+        // Rows are counted in the summary, and what is signed are the rows.
+        return inspect_streaming(path, keys, entries, budget, transfer).await;
+    }
+    match RandomArchive::open(&path, keys, budget, transfer).await? {
+        (Some(archive), _) => {
+            let inspecting = spawn_blocking(move || inspect_random(&archive, entries));
+            inspecting.await.map_err(|_| Error::StageLost)?
+        }
+        (None, keys) => inspect_streaming(path, keys, entries, budget, transfer).await,
+    }
+}
+
+fn inspect_random(archive: &RandomArchive, entries: Option<Entries>) -> Result<(Contents, u64)> {
+    let manifest = archive.manifest()?;
+    if let Some(mut entries) = entries {
+        let listed = archive.reader().list(|listed| Ok(entries.listed(&listed).map_err(std::io::Error::from)?));
+        listed.map_err(|error| archive.blame(error))?;
+        entries.finish()?;
+    }
+    Ok((Contents { manifest, summary: archive.summary().clone() }, archive.size_bytes()))
+}
+
+async fn inspect_streaming(
+    path: PathBuf,
+    keys: ReadKeys,
+    entries: Option<Entries>,
+    budget: &Budget,
+    transfer: &Arc<Transfer>,
+) -> Result<(Contents, u64)> {
+    let entries = Arc::new(Mutex::new(entries));
+    let passing_by = Arc::clone(&entries);
+    let input = ArchiveInput::open(&path)?.watched(move |passing| {
+        let mut entries = passing_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = entries.as_mut().map_or(Ok(()), |entries| entries.pass(passing));
+        Ok(passed.map_err(std::io::Error::from)?)
+    });
+    let contents = check(input, keys, budget, transfer).await?;
+    let entries = entries.lock().unwrap_or_else(PoisonError::into_inner).take();
+    entries.map_or(Ok(()), Entries::finish)?;
+    Ok((contents, transfer.bytes()))
 }
 
 impl Verify {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
+        let ArchiveFlags { archive, keys } = self.archive;
         let begun = Instant::now();
-        let (Contents { manifest, summary }, bytes) = self.archive.check(config).await?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let input = ArchiveInput::open(&archive)?;
+        let total_bytes = std::fs::metadata(&archive).ok().map(|metadata| metadata.len());
+        let keys = keys.keys(config)?;
+        let transfer = Transfer::begin(Direction::Verify, None)?;
+        let budget = Budget::new(config.memory);
+        let work = check(input, keys, &budget, &transfer);
+        let Contents { manifest, summary } = watched(&transfer, total_bytes, work).await?;
+        let (bytes, seconds) = (transfer.bytes(), begun.elapsed().as_secs_f64());
         let rows: u64 = summary.tables.iter().map(|table| table.rows).sum();
         let (tables, objects) = (summary.tables.len(), summary.objects.count);
-        let size = ByteSize::new(bytes);
         let text = format!(
-            "whole: {}/{} of {}, {rows} rows in {tables} tables, {objects} objects, {size}, {seconds:.1} s",
+            "whole: {}/{} of {}, {rows} rows in {tables} tables, {objects} objects{}, {}, {seconds:.1} s",
             manifest.source.escape_debug(),
             manifest.app.escape_debug(),
-            manifest.created.escape_debug()
+            manifest.created.escape_debug(),
+            marks(&summary),
+            ByteSize::new(bytes),
         );
         let summary = json!({
             "whole": true, "archive_id": manifest.archive_id, "rows": rows, "tables": tables, "objects": objects,
-            "bytes": bytes, "seconds": seconds,
+            "vanished": summary.objects.vanished, "signed_by": signed_by(&summary), "bytes": bytes, "seconds": seconds,
+            "created": manifest.created, "app": app(&manifest),
         });
-        report.summary(&text, &summary)?;
-        Ok(())
+        report.summary(&text, &summary)
     }
+}
+
+fn app(manifest: &Manifest) -> String {
+    format!("{}/{}", manifest.source, manifest.app)
+}
+
+/// Whose signature an archive bears, which has been found to hold.
+pub(super) fn signed_by(summary: &Summary) -> Option<&str> {
+    summary.signature.as_ref().map(|signature| signature.key.as_str())
+}
+
+/// What is not so with every archive, for a line about one.
+pub(super) fn marks(summary: &Summary) -> String {
+    let vanished = match summary.objects.vanished {
+        0 => String::new(),
+        count => format!(" ({count} more had vanished)"),
+    };
+    let signed = signed_by(summary).map_or_else(String::new, |key| format!(", signed by {key}"));
+    format!("{vanished}{signed}")
 }

@@ -15,6 +15,8 @@ struct InForce {
     token_file: String,
     recipients: Vec<String>,
     identity_file: Option<String>,
+    signing_key_file: Option<String>,
+    signing_public_key: Option<String>,
     require_encryption: bool,
     sources: Vec<SourceInForce>,
     warnings: Vec<String>,
@@ -31,6 +33,7 @@ struct SourceInForce {
 /// Prints what is in force. Secrets are in files, of which the names are told and never the content.
 pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
     let keys = config.keys.load()?;
+    let signing_key = config.keys.signing_key()?;
     let texts =
         |recipients: &[coffer_crypto::Recipient]| recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     let in_force = InForce {
@@ -41,6 +44,8 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
         token_file: config.token_file.display().to_string(),
         recipients: texts(&keys.recipients),
         identity_file: config.keys.identity_file.as_ref().map(|file| file.display().to_string()),
+        signing_key_file: config.keys.signing_key_file.as_ref().map(|file| file.display().to_string()),
+        signing_public_key: signing_key.map(|key| key.public().to_string()),
         require_encryption: config.keys.require_encryption,
         sources: config
             .sources

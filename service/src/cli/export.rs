@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
+use coffer_archive::Compression;
 use serde::Serialize;
 
 use super::flags::SealFlags;
+use super::new_file::NewFile;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::name::AppName;
-use crate::pipeline::{self, App, Budget, Direction, Receiver, Transfer};
+use crate::pipeline::{self, App, Budget, Direction, Packing, Receiver, Transfer};
 use crate::progress::watched;
 use crate::{Error, Result};
 
@@ -29,6 +31,12 @@ pub(super) struct Export {
     /// Where to write the archive; `-` for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// How to compress: gzip, zstd (smaller and faster; an unsealed archive is then a .tar.zst), or none
+    #[arg(long, value_name = "HOW", default_value = "gzip")]
+    compression: Compression,
+    /// How hard to try: 1 (fast) to 12 (small) for gzip, to 19 for zstd [default: 1 for gzip, 3 for zstd]
+    #[arg(long, value_name = "N")]
+    level: Option<u8>,
     #[command(flatten)]
     seal: SealFlags,
 }
@@ -38,10 +46,15 @@ struct Exported {
     app: String,
     bytes: u64,
     entries: u64,
+    vanished: u64,
     seconds: f64,
 }
 
 impl Export {
+    fn compression(&self) -> Result<Compression> {
+        Ok(self.level.map_or(Ok(self.compression), |level| self.compression.at_level(level))?)
+    }
+
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let to_stdout = self.output == Path::new("-");
         if to_stdout && report.is_json() {
@@ -53,12 +66,16 @@ impl Export {
         let source = config.source(&self.app.source)?;
         let app = App::of(source, &self.app.app)?;
         app.must_exist().await?;
-        let sealing = self.seal.sealing(config, source)?;
+        let packing = Packing {
+            sealing: self.seal.sealing(config, source)?,
+            compression: self.compression()?,
+            signing_key: config.keys.signing_key()?,
+        };
         let transfer = Transfer::begin(Direction::Export, Some(self.app.clone()))?;
         let begun = Instant::now();
         let work = async {
             let budget = Budget::new(config.memory);
-            let export = pipeline::Export::prepare(app, sealing, budget, transfer.clone()).await?;
+            let export = pipeline::Export::prepare(app, packing, budget, transfer.clone()).await?;
             let archive = export.start(PATIENT);
             if to_stdout {
                 write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(|_| ())
@@ -68,7 +85,13 @@ impl Export {
         };
         watched(&transfer, None, work).await?;
         let seconds = begun.elapsed().as_secs_f64();
-        let (bytes, entries) = (transfer.bytes(), transfer.entries());
+        let (bytes, entries, vanished) = (transfer.bytes(), transfer.entries(), transfer.vanished());
+        if vanished > 0 {
+            report.note(&format!(
+                "{vanished} objects were deleted between their listing and their reading, and are not in the archive: \
+                 `coffer inspect --entries` names them"
+            ));
+        }
         let (name, size) = (&self.app, ByteSize::new(bytes));
         let text =
             format!("{name}: {size}, {entries} entries, {seconds:.1} s, {:.0} MiB/s", size.mebibytes() / seconds);
@@ -76,7 +99,7 @@ impl Export {
         if to_stdout {
             report.note(&text);
         } else {
-            report.summary(&text, &Exported { app, bytes, entries, seconds })?;
+            report.summary(&text, &Exported { app, bytes, entries, vanished, seconds })?;
         }
         Ok(())
     }
@@ -92,15 +115,11 @@ async fn write_file(archive: Receiver<Bytes>, path: &Path, transfer: &Transfer) 
         let out = opened.map_err(|error| Error::file(format!("writing {name}"), error))?;
         return write_out(archive, out, &name, transfer).await.map(|_| ());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let new = NewFile::beside(path)?;
     let name = path.display().to_string();
-    let failed = |error: std::io::Error| Error::file(format!("writing {}", path.display()), error);
-    let temporary = tempfile::Builder::new().prefix(".coffer-tmp-").tempfile_in(folder).map_err(failed)?;
-    let (file, temporary) = temporary.into_parts();
-    let file = write_out(archive, file, &name, transfer).await?;
-    file.sync_all().map_err(failed)?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    let file = write_out(archive, new.file()?, &name, transfer).await?;
+    drop(file);
+    new.persist()
 }
 
 async fn write_out<W>(mut archive: Receiver<Bytes>, mut out: W, name: &str, transfer: &Transfer) -> Result<W>

@@ -9,6 +9,7 @@ use crate::http::Problem;
 use crate::{Error, Result};
 
 /// How results and errors are told.
+#[derive(Clone, Copy)]
 pub(crate) struct Report {
     json: bool,
 }
@@ -66,7 +67,8 @@ impl Report {
     }
 }
 
-fn object(message_type: &str, value: Value) -> String {
+/// One JSON object of a line.
+pub(super) fn object(message_type: &str, value: Value) -> String {
     let mut line = json!({ "message_type": message_type });
     if let (Value::Object(line), Value::Object(value)) = (&mut line, value) {
         line.extend(value);

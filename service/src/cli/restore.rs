@@ -6,7 +6,8 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::flags::UnlockFlags;
+use super::archive::{marks, signed_by};
+use super::flags::ReadFlags;
 use super::report::Report;
 use crate::Result;
 use crate::config::{ByteSize, Config};
@@ -25,7 +26,7 @@ pub(super) struct Restore {
     #[arg(long, value_name = "SOURCE/APP")]
     into: AppName,
     #[command(flatten)]
-    unlock: UnlockFlags,
+    keys: ReadFlags,
 }
 
 impl Restore {
@@ -34,26 +35,28 @@ impl Restore {
         app.must_be_empty().await?;
         let input = ArchiveInput::open(&self.archive)?;
         let total_bytes = std::fs::metadata(&self.archive).ok().map(|metadata| metadata.len());
-        let unlock = self.unlock.unlock(config)?;
+        let keys = self.keys.keys(config)?;
         let transfer = Transfer::begin(Direction::Import, Some(self.into.clone()))?;
         let budget = Budget::new(config.memory);
         let begun = Instant::now();
-        let imported = watched(&transfer, total_bytes, import(&app, input, unlock, &budget, &transfer)).await?;
+        let imported = watched(&transfer, total_bytes, import(&app, input, keys, &budget, &transfer)).await?;
         let seconds = begun.elapsed().as_secs_f64();
         imported.notices.iter().for_each(|notice| report.status(notice));
         let rows: u64 = imported.summary.tables.iter().map(|table| table.rows).sum();
         let objects = imported.summary.objects;
         let size = ByteSize::new(transfer.bytes());
         let text = format!(
-            "{}: {rows} rows in {} tables, {} objects, {size} read, {seconds:.1} s, {:.0} MiB/s",
+            "{}: {rows} rows in {} tables, {} objects{}, {size} read, {seconds:.1} s, {:.0} MiB/s",
             self.into,
             imported.summary.tables.len(),
             objects.count,
+            marks(&imported.summary),
             size.mebibytes() / seconds
         );
         let summary = json!({
             "app": self.into.to_string(), "rows": rows, "tables": imported.summary.tables.len(),
-            "objects": objects.count, "object_bytes": objects.bytes, "bytes": transfer.bytes(), "seconds": seconds,
+            "objects": objects.count, "object_bytes": objects.bytes, "vanished": objects.vanished,
+            "signed_by": signed_by(&imported.summary), "bytes": transfer.bytes(), "seconds": seconds,
         });
         report.summary(&text, &summary)?;
         Ok(())

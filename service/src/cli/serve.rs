@@ -29,6 +29,7 @@ impl Serve {
             tell_of_identity(&config, report);
         }
         let keys = config.keys.load()?;
+        let signing_key = config.keys.signing_key()?;
         let token = Token::load(&config)?;
         let address = self.listen.as_ref().unwrap_or(&config.listen).clone();
         let failed = |error| Error::file(format!("listening on {address}"), error);
@@ -36,7 +37,7 @@ impl Serve {
         let bound = listener.local_addr().map_err(failed)?;
         report.note(&format!("listening on http://{bound}"));
         report.note(&format!("the token is in {}", config.token_file.display()));
-        Service::new(config, keys, token).serve(listener, asked_to_stop()?).await
+        Service::new(config, keys, signing_key, token).serve(listener, asked_to_stop()?).await
     }
 }
 

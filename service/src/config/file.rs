@@ -33,6 +33,7 @@ pub(super) struct KeySection {
     #[serde(default)]
     pub(super) recipients: Vec<String>,
     pub(super) identity_file: Option<String>,
+    pub(super) signing_key_file: Option<String>,
     #[serde(default)]
     pub(super) require_encryption: bool,
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use coffer_crypto::{Identity, Recipient};
+use coffer_crypto::{Identity, Recipient, SigningKey};
 
 use crate::{Error, Result};
 
@@ -16,6 +17,8 @@ pub struct KeyFiles {
     pub recipients: Vec<Recipient>,
     /// The identity that the service opens archives with.
     pub identity_file: Option<PathBuf>,
+    /// The key that signs what is written.
+    pub signing_key_file: Option<PathBuf>,
     /// Whether an archive may be written plain.
     pub require_encryption: bool,
 }
@@ -41,6 +44,17 @@ impl KeyFiles {
         let own = self.recipients.is_empty().then(|| identities.iter().map(Identity::recipient));
         let recipients = own.map_or_else(|| self.recipients.clone(), Iterator::collect);
         Ok(Keys { identities, recipients })
+    }
+
+    /// Reads the signing key, where one is configured. A file that is not there is an error: what is written would lack a
+    /// signature in silence.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file can't be read, [`Error::Crypto`] where it holds no signing key.
+    pub fn signing_key(&self) -> Result<Option<Arc<SigningKey>>> {
+        let Some(path) = &self.signing_key_file else { return Ok(None) };
+        let about = |error: coffer_crypto::Error| Error::from(error).about(path.display().to_string());
+        Ok(Some(Arc::new(SigningKey::parse_file(&read_secret(path)?).map_err(about)?)))
     }
 
     /// Makes the identity where its file is missing; tells whether it did.

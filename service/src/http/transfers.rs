@@ -9,6 +9,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use coffer_archive::Compression;
 use coffer_crypto::{Passphrase, Recipients, WorkFactor};
 use futures::StreamExt;
 use futures::stream::unfold;
@@ -20,8 +21,8 @@ use super::{Problem, Service};
 use crate::config::parse_recipients;
 use crate::name::AppName;
 use crate::pipeline::{
-    ArchiveInput, Cancel, Direction, Export, Imported, PipeReader, Receiver, Sealing, Sender, Transfer, TransferState,
-    import as run_import, pipe,
+    ArchiveInput, Cancel, Direction, Export, Imported, Packing, PipeReader, Receiver, Sealing, Sender, Transfer,
+    TransferState, import as run_import, pipe,
 };
 use crate::{Error, Result};
 
@@ -45,10 +46,12 @@ pub(super) struct ExportRequest {
     recipients: Vec<String>,
     /// A passphrase that opens it, in place of recipients.
     passphrase: Option<String>,
-    /// `none` for a plain `.tar.gz`.
+    /// `none` for a plain `.tar.gz` or `.tar.zst`.
     encryption: Option<String>,
-    /// `gzip`.
+    /// `gzip`, which is the default, `zstd` or `none`.
     compression: Option<String>,
+    /// How hard to compress: 1 (fast) to 12 (small) for gzip, to 19 for zstd.
+    level: Option<u8>,
 }
 
 /// The archive, as it is made. It has no `Content-Length`; where the export fails half-way, the connection is broken off.
@@ -56,7 +59,9 @@ pub(super) struct ExportRequest {
     params(("source" = String, Path), ("app" = String, Path)),
     request_body = Option<ExportRequest>,
     responses(
-        (status = 200, content_type = "application/vnd.coffer", body = Vec<u8>),
+        (status = 200, description = "the archive: sealed, or a plain .tar.gz or .tar.zst", content(
+            (Vec<u8> = "application/vnd.coffer"), (Vec<u8> = "application/gzip"), (Vec<u8> = "application/zstd")
+        )),
         (status = 404, body = Problem), (status = 422, body = Problem)
     ))]
 pub(super) async fn export(State(service): State<Service>, AppPath(name): AppPath, body: Body) -> Response {
@@ -81,10 +86,9 @@ async fn start_export(service: &Service, begun: &Begun, body: Body) -> Result<(R
     let Begun { name, transfer } = begun;
     let app = service.app(name)?;
     let request = read_request(body, service.inner.config.idle_timeout).await?;
-    let sealing = sealing(service, name, &request)?;
-    let media_type = sealing.media_type();
-    let export = Export::prepare(app, sealing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
-    let extension = if media_type == "application/gzip" { "tar.gz" } else { "coffer" };
+    let packing = packing(service, name, &request)?;
+    let (media_type, extension) = packing.media_type();
+    let export = Export::prepare(app, packing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
     let file = format!("attachment; filename=\"{}.{extension}\"", name.app);
     let headers = [(header::CONTENT_TYPE, media_type.to_owned()), (header::CONTENT_DISPOSITION, file)];
     Ok((export.start(service.inner.config.idle_timeout), headers))
@@ -139,15 +143,24 @@ async fn read_request(body: Body, idle: Duration) -> Result<Vec<u8>> {
     Ok(request)
 }
 
-fn sealing(service: &Service, name: &AppName, body: &[u8]) -> Result<Sealing> {
+fn packing(service: &Service, name: &AppName, body: &[u8]) -> Result<Packing> {
     let request = match body {
         [] => ExportRequest::default(),
         body => serde_json::from_slice(body).map_err(|error| misunderstood(&error))?,
     };
-    let ExportRequest { recipients, passphrase, encryption, compression } = request;
-    if compression.is_some_and(|compression| compression != "gzip") {
-        return Err(Error::Usage("that compression is not known: this version writes \"gzip\"".into()));
-    }
+    let compression = compression(request.compression.as_deref(), request.level)?;
+    let sealing = sealing(service, name, request)?;
+    Ok(Packing { sealing, compression, signing_key: service.inner.signing_key.clone() })
+}
+
+fn compression(kind: Option<&str>, level: Option<u8>) -> Result<Compression> {
+    let unknown = |there_is| Error::Usage(format!("that compression is not known: {there_is}"));
+    let kind = kind.map_or(Ok(Compression::default()), |kind| kind.parse().map_err(unknown))?;
+    Ok(level.map_or(Ok(kind), |level| kind.at_level(level))?)
+}
+
+fn sealing(service: &Service, name: &AppName, request: ExportRequest) -> Result<Sealing> {
+    let ExportRequest { recipients, passphrase, encryption, .. } = request;
     let ways =
         usize::from(!recipients.is_empty()) + usize::from(passphrase.is_some()) + usize::from(encryption.is_some());
     if ways > 1 {
@@ -179,7 +192,7 @@ fn misunderstood(error: &serde_json::Error) -> Error {
     }
     Error::Usage(format!(
         "the request's body is not understood at line {}, column {}: it takes recipients (a list of texts), passphrase, \
-         encryption and compression (a text each)",
+         encryption and compression (a text each), and level (a number)",
         error.line(),
         error.column()
     ))
@@ -201,6 +214,9 @@ pub(super) struct ImportAnswer {
     tables: Vec<TableAnswer>,
     /// The objects together.
     objects: ObjectsAnswer,
+    /// The public key of whoever signed the archive; null where nobody did. That the signature holds has been checked, and
+    /// whose key it is has not.
+    signed_by: Option<String>,
     /// What its user should know.
     notices: Vec<String>,
 }
@@ -217,6 +233,8 @@ struct TableAnswer {
 struct ObjectsAnswer {
     count: u64,
     bytes: u64,
+    /// Those that were deleted while the archive was made, and are not in it.
+    vanished: u64,
 }
 
 /// The archive as the body, into an app that is new or empty. Answers once all of it stands; after an error nothing does.
@@ -281,10 +299,10 @@ async fn receive(
     let passphrase = headers.get(PASSPHRASE_HEADER).map(passphrase).transpose()?;
     let (pieces, arriving) = pipe(PIECES);
     let idle = service.inner.config.idle_timeout;
-    let unlock = service.unlock(passphrase)?;
+    let keys = service.read_keys(passphrase)?;
     tokio::spawn(forward(body, pieces, idle));
     let input = ArchiveInput::new(PipeReader::new(arriving), "the request's body");
-    run_import(&app, input, unlock, &service.inner.budget, transfer).await
+    run_import(&app, input, keys, &service.inner.budget, transfer).await
 }
 
 fn passphrase(value: &HeaderValue) -> Result<Passphrase> {
@@ -328,9 +346,11 @@ async fn drain(mut body: BodyDataStream) {
 fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
     let Imported { manifest, summary, notices } = imported;
     let tables = summary.tables.into_iter().map(|table| TableAnswer { name: table.name, rows: table.rows }).collect();
-    let objects = ObjectsAnswer { count: summary.objects.count, bytes: summary.objects.bytes };
+    let coffer_archive::ObjectTotals { count, bytes, vanished } = summary.objects;
+    let objects = ObjectsAnswer { count, bytes, vanished };
+    let signed_by = summary.signature.map(|signature| signature.key);
     let exported_from = format!("{}/{}", manifest.source, manifest.app);
-    ImportAnswer { transfer: transfer.to_owned(), exported_from, tables, objects, notices }
+    ImportAnswer { transfer: transfer.to_owned(), exported_from, tables, objects, signed_by, notices }
 }
 
 /// How a transfer went: while it runs, and after it.

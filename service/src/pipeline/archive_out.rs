@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coffer_archive::{Manifest, ObjectHeader, Summary, Writer};
-use coffer_crypto::{ArchiveId, Recipients, Sealer};
+use coffer_archive::{Compression, Manifest, ObjectHeader, Signature, Summary, Writer};
+use coffer_crypto::{ArchiveId, Recipients, Sealer, SigningKey};
 
 use super::budget::Permit;
 use super::pipe::{PipeWriter, Receiver};
@@ -38,12 +38,30 @@ impl Sealing {
         Ok(Self::Sealed(Recipients::keys(recipients.clone())?))
     }
 
-    /// The media type of what comes out.
+    /// Whether a passphrase is to be stretched, which takes a turn.
+    pub(super) const fn is_by_passphrase(&self) -> bool {
+        matches!(self, Self::Sealed(Recipients::Passphrase(..)))
+    }
+}
+
+/// How an archive is written.
+pub struct Packing {
+    /// Who can open it.
+    pub sealing: Sealing,
+    /// How its members are compressed.
+    pub compression: Compression,
+    /// Who vouches for it, if anybody does.
+    pub signing_key: Option<Arc<SigningKey>>,
+}
+
+impl Packing {
+    /// The media type of what comes out, and what its file's name ends in.
     #[must_use]
-    pub const fn media_type(&self) -> &'static str {
-        match self {
-            Self::Plain => "application/gzip",
-            Self::Sealed(_) => "application/vnd.coffer",
+    pub const fn media_type(&self) -> (&'static str, &'static str) {
+        match (&self.sealing, self.compression) {
+            (Sealing::Sealed(_), _) => ("application/vnd.coffer", "coffer"),
+            (Sealing::Plain, Compression::Zstd(_)) => ("application/zstd", "tar.zst"),
+            (Sealing::Plain, Compression::Gzip(_) | Compression::None) => ("application/gzip", "tar.gz"),
         }
     }
 }
@@ -59,32 +77,46 @@ pub(super) struct Front {
 
 /// What follows, in the order of the archive.
 pub(super) enum Item {
-    Rows { table: Arc<str>, bytes: Bytes },
+    Rows {
+        table: Arc<str>,
+        bytes: Bytes,
+    },
     Sequences(Bytes),
     Object(Box<ObjectHeader>),
     ObjectBytes(Bytes),
     ObjectEnd,
+    /// The object that was begun does not count, as it has changed; it comes again.
+    ObjectVoid,
+    /// The object of this key was listed, and was gone when it was to be read.
+    ObjectVanished(Vec<u8>),
 }
 
 /// Writes a whole archive. Blocks: run it in a thread. `turn` is held while a passphrase is stretched.
 pub(super) fn write_archive(
     front: Front,
     mut items: Receiver<Item>,
-    sealing: &Sealing,
+    packing: &Packing,
     out: &mut PipeWriter,
     transfer: &Transfer,
     turn: Option<Permit>,
 ) -> Result<Summary> {
-    let mut output = Output::begin(sealing, out)?;
+    let mut output = Output::begin(&packing.sealing, out)?;
     drop(turn);
-    let summary = fill(front, &mut items, &mut output, transfer)?;
+    let summary = fill(front, &mut items, packing, &mut output, transfer)?;
     output.finish()?;
     Ok(summary)
 }
 
-fn fill(front: Front, items: &mut Receiver<Item>, output: &mut Output<'_>, transfer: &Transfer) -> Result<Summary> {
-    let manifest = Manifest { archive_id: output.archive_id()?.to_string(), ..front.manifest };
-    let mut writer = Writer::new(output, &manifest)?;
+fn fill(
+    front: Front,
+    items: &mut Receiver<Item>,
+    packing: &Packing,
+    output: &mut Output<'_>,
+    transfer: &Transfer,
+) -> Result<Summary> {
+    let id = output.archive_id()?;
+    let manifest = Manifest { archive_id: id.to_string(), ..front.manifest };
+    let mut writer = Writer::new(output, &manifest, packing.compression)?;
     writer.structure(&front.schema, &front.pre_data, &front.post_data)?;
     while let Some(item) = items.blocking_next()? {
         transfer.check()?;
@@ -100,10 +132,21 @@ fn fill(front: Front, items: &mut Receiver<Item>, output: &mut Output<'_>, trans
                 writer.end_object()?;
                 transfer.add_entry();
             }
+            Item::ObjectVoid => writer.void_object()?,
+            Item::ObjectVanished(key) => {
+                writer.vanished_object(&key)?;
+                transfer.add_vanished(1);
+            }
         }
     }
-    let (_, summary) = writer.finish()?;
+    let sign = |digest: &[u8; 32]| packing.signing_key.as_ref().map(|key| signature(key, id, digest));
+    let (_, summary) = writer.finish(sign)?;
     Ok(summary)
+}
+
+fn signature(key: &SigningKey, id: ArchiveId, index_digest: &[u8; 32]) -> Signature {
+    let value = key.sign(id, index_digest).iter().map(|byte| format!("{byte:02x}")).collect();
+    Signature { key: key.public().to_string(), value }
 }
 
 /// The layer below the members: sealed or not.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use coffer_archive::{Event, Manifest, Summary};
-use coffer_crypto::Unlock;
 
 use super::archive_in::{Arrived, READING_BYTES, read_archive};
-use super::{ArchiveInput, Budget, Transfer};
+use super::{ArchiveInput, Budget, ReadKeys, Transfer};
 use crate::{Error, Result};
 
 /// What a whole archive holds.
@@ -21,16 +20,19 @@ pub struct Contents {
 ///
 /// # Errors
 /// [`Error::Crypto`] and [`Error::Archive`] for an archive that is damaged or can't be opened.
-pub async fn check(input: ArchiveInput, unlock: Unlock, budget: &Budget, transfer: &Arc<Transfer>) -> Result<Contents> {
+pub async fn check(input: ArchiveInput, keys: ReadKeys, budget: &Budget, transfer: &Arc<Transfer>) -> Result<Contents> {
     let _reserve = budget.reserve(READING_BYTES).await?;
-    let mut arriving = read_archive(input, unlock, budget, transfer);
+    let mut arriving = read_archive(input, keys, budget, transfer);
     let (mut manifest, mut summary) = (None, None);
     while let Some(arrived) = transfer.or_cancelled(arriving.next()).await? {
         match arrived {
             Arrived::Event(Event::Manifest(found)) => manifest = Some(*found),
             Arrived::Event(Event::ObjectEnd) => transfer.add_entry(),
             Arrived::Event(_) => {}
-            Arrived::Verified(found) => summary = Some(*found),
+            Arrived::Verified(found) => {
+                transfer.add_vanished(found.objects.vanished);
+                summary = Some(*found);
+            }
         }
     }
     match (manifest, summary) {

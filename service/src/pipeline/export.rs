@@ -1,16 +1,17 @@
 //! Export: an app's rows and objects into an archive, as it is read.
 
+mod objects;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coffer_archive::{Engine, FORMAT, Manifest, ObjectHeader, RowEncoding, fingerprint};
-use coffer_storage::{Dump, ObjectMeta, ObjectStore};
-use futures::StreamExt;
+use coffer_archive::{Engine, FORMAT, Manifest, RowEncoding, fingerprint};
+use coffer_storage::Dump;
 use tokio::runtime::Handle;
 
-pub use super::archive_out::Sealing;
 use super::archive_out::{Front, Item, write_archive};
+pub use super::archive_out::{Packing, Sealing};
 use super::budget::{Budget, Permit};
 use super::pipe::{PipeWriter, Receiver, Sender, pipe};
 use super::{App, Transfer};
@@ -30,7 +31,7 @@ pub struct Export {
     app: App,
     dump: Box<dyn Dump>,
     front: Front,
-    sealing: Sealing,
+    packing: Packing,
     budget: Budget,
     reserve: Permit,
     transfer: Arc<Transfer>,
@@ -41,12 +42,12 @@ impl Export {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an app that is none, [`Error::Storage`] naming what can't be carried.
-    pub async fn prepare(app: App, sealing: Sealing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
+    pub async fn prepare(app: App, packing: Packing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
         app.must_exist().await?;
         let reserve = budget.reserve(RESERVE_BYTES).await?;
         let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
-        Ok(Self { app, dump, front, sealing, budget, reserve, transfer })
+        Ok(Self { app, dump, front, packing, budget, reserve, transfer })
     }
 
     /// Begins, and gives the archive as it is made. Its end is explicit: [`Receiver::next`] gives `None` only where the
@@ -54,7 +55,7 @@ impl Export {
     /// stops the work; a receiver that takes nothing for `idle` ends it.
     #[must_use]
     pub fn start(self, idle: Duration) -> Receiver<Bytes> {
-        let Self { app, dump, front, sealing, budget, reserve, transfer } = self;
+        let Self { app, dump, front, packing, budget, reserve, transfer } = self;
         let (pieces, archive) = pipe(PIECES);
         let (items_in, items) = pipe(ITEMS);
         let reading = Arc::clone(&transfer);
@@ -65,14 +66,14 @@ impl Export {
         });
         let runtime = Handle::current();
         tokio::spawn(async move {
-            let turn = match &sealing {
-                Sealing::Sealed(coffer_crypto::Recipients::Passphrase(..)) => Some(budget.passphrase_turn().await),
-                _ => None,
+            let turn = match packing.sealing.is_by_passphrase() {
+                true => Some(budget.passphrase_turn().await),
+                false => None,
             };
             let mut out = PipeWriter::new(pieces, PIECE_BYTES, runtime, idle);
             let working = Arc::clone(&transfer);
             let stage = tokio::task::spawn_blocking(move || {
-                let written = write_archive(front, items, &sealing, &mut out, &working, turn);
+                let written = write_archive(front, items, &packing, &mut out, &working, turn);
                 out.end(written.map(|_| ()), |error| working.end(Some(error)));
                 drop(reserve);
             });
@@ -134,35 +135,7 @@ async fn feed(
     // The snapshot is let go before the objects, which may take longer than the rows.
     drop(dump);
     match &app.objects {
-        Some(objects) => feed_objects(objects.as_ref(), items, budget).await,
+        Some(objects) => objects::feed(objects.as_ref(), items, budget, transfer).await,
         None => Ok(()),
     }
-}
-
-async fn feed_objects(objects: &dyn ObjectStore, items: &Sender<Item>, budget: &Budget) -> Result<()> {
-    let mut listing = objects.list().await?;
-    loop {
-        let page = listing.next_page().await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for listed in page {
-            let mut object = objects.get(&listed.key).await.map_err(|error| match error {
-                // It was listed a moment ago.
-                coffer_storage::Error::NotFound { .. } => coffer_storage::Error::Changed { key: listed.key.clone() },
-                other => other,
-            })?;
-            let key = listed.key.as_bytes().to_vec();
-            items.send(Item::Object(Box::new(object_header(key, object.meta)))).await?;
-            while let Some(bytes) = object.body.next().await {
-                items.send(Item::ObjectBytes(budget.hold(bytes?).await)).await?;
-            }
-            items.send(Item::ObjectEnd).await?;
-        }
-    }
-}
-
-fn object_header(key: Vec<u8>, meta: ObjectMeta) -> ObjectHeader {
-    let ObjectMeta { size, modified, content_type, etag, headers, user } = meta;
-    ObjectHeader { key, size, modified: modified.unwrap_or(0), content_type, etag, headers, user }
 }

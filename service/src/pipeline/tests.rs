@@ -1,5 +1,7 @@
 //! The pipeline over stores that fail: whatever fails, no archive is taken for whole and nothing of an import stays.
 
+mod changes;
+
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +63,8 @@ impl Place {
     async fn export(&self, app: App) -> Result<Vec<u8>> {
         let transfer = Transfer::begin(Direction::Export, None)?;
         let sealing = Sealing::Sealed(Recipients::keys(vec![self.identity.recipient()])?);
-        let export = Export::prepare(app, sealing, self.budget.clone(), Arc::clone(&transfer)).await?;
+        let packing = Packing { sealing, compression: coffer_archive::Compression::default(), signing_key: None };
+        let export = Export::prepare(app, packing, self.budget.clone(), Arc::clone(&transfer)).await?;
         let mut archive = export.start(Duration::from_secs(10));
         let mut bytes = Vec::new();
         while let Some(piece) = archive.next().await? {
@@ -75,7 +78,7 @@ impl Place {
         let secret = self.identity.to_secret_text();
         let unlock = Unlock { identities: Identity::parse_file(&secret)?, ..Unlock::default() };
         let input = ArchiveInput::new(Cursor::new(archive.to_vec()), "the test");
-        import(app, input, unlock, &self.budget, &transfer).await
+        import(app, input, ReadKeys { unlock, ..ReadKeys::default() }, &self.budget, &transfer).await
     }
 }
 
@@ -155,7 +158,8 @@ async fn a_cancelled_import_leaves_nothing() {
     let input = ArchiveInput::new(PipeReader::new(arriving), "a client that waits");
     let (app, running) = (place.app("b"), Arc::clone(&transfer));
     let budget = place.budget.clone();
-    let importing = tokio::spawn(async move { import(&app, input, unlock, &budget, &running).await });
+    let keys = ReadKeys { unlock, ..ReadKeys::default() };
+    let importing = tokio::spawn(async move { import(&app, input, keys, &budget, &running).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
     transfer.cancel(Cancel::Asked);
     assert!(matches!(importing.await.unwrap(), Err(Error::Interrupted)));
@@ -190,7 +194,24 @@ async fn more_transfers_than_the_budget_holds_wait_for_one_another() {
 async fn metadata_that_a_folder_can_not_keep_is_told() {
     let place = Place::new();
     let dump = place.app("a").database.dump().await.unwrap();
-    let blueprint = dump.blueprint();
+    let mut writer = writer(dump.blueprint(), coffer_archive::Compression::default());
+    writer.sequences(&dump.sequences()).unwrap();
+    for (key, user) in [("one", vec![("owner", "me")]), ("two", vec![])] {
+        let user = user.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let header = coffer_archive::ObjectHeader { key: key.into(), user, ..Default::default() };
+        writer.begin_object(&header).unwrap();
+        writer.end_object().unwrap();
+    }
+    let archive = writer.finish(|_| None).unwrap().0;
+    let imported = place.import(&place.app("b"), &archive).await.unwrap();
+    assert!(matches!(imported.notices.as_slice(), [told] if told.starts_with("1 objects")), "{:?}", imported.notices);
+}
+
+/// A writer of an archive of the app, behind its structure.
+fn writer(
+    blueprint: &coffer_storage::Blueprint,
+    compression: coffer_archive::Compression,
+) -> coffer_archive::Writer<Vec<u8>> {
     let (schema, pre, post) = (&blueprint.schema, &blueprint.pre_data, &blueprint.post_data);
     let manifest = coffer_archive::Manifest {
         format: coffer_archive::FORMAT.into(),
@@ -204,16 +225,7 @@ async fn metadata_that_a_folder_can_not_keep_is_told() {
         fingerprint: coffer_archive::fingerprint(schema, pre, post),
         extensions: vec![],
     };
-    let mut writer = coffer_archive::Writer::new(Vec::new(), &manifest).unwrap();
+    let mut writer = coffer_archive::Writer::new(Vec::new(), &manifest, compression).unwrap();
     writer.structure(schema, pre, post).unwrap();
-    writer.sequences(&dump.sequences()).unwrap();
-    for (key, user) in [("one", vec![("owner", "me")]), ("two", vec![])] {
-        let user = user.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let header = coffer_archive::ObjectHeader { key: key.into(), user, ..Default::default() };
-        writer.begin_object(&header).unwrap();
-        writer.end_object().unwrap();
-    }
-    let archive = writer.finish().unwrap().0;
-    let imported = place.import(&place.app("b"), &archive).await.unwrap();
-    assert!(matches!(imported.notices.as_slice(), [told] if told.starts_with("1 objects")), "{:?}", imported.notices);
+    writer
 }

@@ -57,6 +57,7 @@ pub struct Transfer {
     started: jiff::Timestamp,
     bytes: AtomicU64,
     entries: AtomicU64,
+    vanished: AtomicU64,
     cancelled: OnceLock<Cancel>,
     cancel: Notify,
     outcome: Mutex<Option<Ended>>,
@@ -88,6 +89,8 @@ pub struct TransferState {
     pub bytes: u64,
     /// Entries and chunks that have passed.
     pub entries: u64,
+    /// Objects that were listed, and gone when they were to be read.
+    pub vanished: u64,
     /// Why it failed.
     pub error: Option<Problem>,
 }
@@ -107,6 +110,7 @@ impl Transfer {
             started: jiff::Timestamp::now(),
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
+            vanished: AtomicU64::new(0),
             cancelled: OnceLock::new(),
             cancel: Notify::new(),
             outcome: Mutex::new(None),
@@ -133,6 +137,17 @@ impl Transfer {
     /// Counts an entry.
     pub fn add_entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts objects that were listed, and gone when they were to be read.
+    pub fn add_vanished(&self, objects: u64) {
+        self.vanished.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    /// Objects that were listed, and gone when they were to be read.
+    #[must_use]
+    pub fn vanished(&self) -> u64 {
+        self.vanished.load(Ordering::Relaxed)
     }
 
     /// Bytes of the archive that have passed.
@@ -211,6 +226,7 @@ impl Transfer {
             finished: outcome.as_ref().map(|ended| ended.at.to_string()),
             bytes: self.bytes(),
             entries: self.entries(),
+            vanished: self.vanished(),
             error: outcome.as_ref().and_then(|ended| ended.problem.clone()),
         }
     }

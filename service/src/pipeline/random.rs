@@ -1,0 +1,225 @@
+//! An archive in a file that can be seeked: read where it is needed, and counted.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coffer_archive::{Limits, Manifest, RandomReader, Summary, can_be_read_at_random};
+use coffer_crypto::{ArchiveId, LockedRandom, RandomOpener, is_sealed};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+
+use super::archive_in::{blame, passphrase_turn, same_id};
+use super::trust::{ReadKeys, manifest_id};
+use super::{Budget, Transfer};
+use crate::{Error, Result};
+
+/// What is read of a file at first: the header of a sealed archive, the magic of a plain one.
+const FRONT_BYTES: u64 = 8 << 10;
+/// The first bytes by which members of ours are told.
+const DETECT_BYTES: usize = 20;
+
+/// An archive that is read at random. Blocks: use it in a thread.
+pub(crate) struct RandomArchive {
+    reader: RandomReader<Layer>,
+    /// The id in the header of a sealed archive.
+    id: Option<ArchiveId>,
+    file: Arc<CountedFile>,
+    name: String,
+}
+
+/// How much of a file was read, and by how many ranged reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReadCount {
+    pub(crate) ranged_reads: u64,
+    pub(crate) bytes: u64,
+}
+
+impl RandomArchive {
+    /// Opens the archive at `path`, and gives the keys back; none where it has to be read as a stream: it is no regular
+    /// file, or is one that others packed. Where it is signed, the signature is checked; where somebody is to be trusted,
+    /// all of its index.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::File`] naming it; whatever is wrong with its two ends; [`Error::Untrusted`].
+    pub(crate) async fn open(
+        path: &Path,
+        keys: ReadKeys,
+        budget: &Budget,
+        transfer: &Arc<Transfer>,
+    ) -> Result<(Option<Self>, ReadKeys)> {
+        if !may_be_seeked(path) {
+            return Ok((None, keys));
+        }
+        let (path, budget, transfer, runtime) =
+            (path.to_owned(), budget.clone(), Arc::clone(transfer), Handle::current());
+        let opening = spawn_blocking(move || {
+            let name = path.display().to_string();
+            let file = Arc::new(CountedFile::open(&path, &name, &transfer)?);
+            let opened = Self::begin(file, &keys, &budget, &runtime, name.clone());
+            opened.map(|opened| (opened, keys)).map_err(|error| blame(error, &name))
+        });
+        opening.await.map_err(|_| Error::StageLost)?
+    }
+
+    fn begin(
+        file: Arc<CountedFile>,
+        keys: &ReadKeys,
+        budget: &Budget,
+        runtime: &Handle,
+        name: String,
+    ) -> Result<Option<Self>> {
+        let (layer, id) = if is_sealed(&file.front) {
+            let locked = LockedRandom::read(Arc::clone(&file).into_source())?;
+            let turn = passphrase_turn(&keys.unlock, budget, runtime);
+            let opener = locked.unlock(&keys.unlock)?;
+            drop(turn);
+            let id = opener.archive_id();
+            (Layer::Sealed(Box::new(opener)), Some(id))
+        } else if can_be_read_at_random(file.front.get(..DETECT_BYTES).unwrap_or_default()) {
+            (Layer::Plain(Arc::clone(&file)), None)
+        } else {
+            return Ok(None);
+        };
+        let archive = Self { reader: RandomReader::open(layer, Limits::default())?, id, file, name };
+        archive.vouch(keys)?;
+        Ok(Some(archive))
+    }
+
+    fn vouch(&self, keys: &ReadKeys) -> Result<()> {
+        if keys.trust.is_asked_for() {
+            // The signature covers the index, which covers every entry that is taken by it.
+            self.reader.list(|_| Ok(()))?;
+        } else if self.summary().signature.is_none() {
+            return Ok(());
+        }
+        let id = self.id.map_or_else(|| manifest_id(&self.reader.manifest()?.archive_id), Ok)?;
+        keys.trust.check(id, self.summary())
+    }
+
+    /// What takes entries out of it.
+    pub(crate) fn reader(&self) -> &RandomReader<impl coffer_archive::ReadAt> {
+        &self.reader
+    }
+
+    /// What stands at its end. It was not compared with the rest of it.
+    pub(crate) fn summary(&self) -> &Summary {
+        self.reader.summary()
+    }
+
+    /// What stands at its front.
+    pub(crate) fn manifest(&self) -> Result<Manifest> {
+        let manifest = self.reader.manifest().map_err(|error| self.blame(error))?;
+        same_id(&manifest, self.id).map_err(|error| self.blame(error))?;
+        Ok(manifest)
+    }
+
+    /// The size of its file.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.file.size
+    }
+
+    /// What has been read of it.
+    pub(crate) fn count(&self) -> ReadCount {
+        self.file.count()
+    }
+
+    /// Names the archive where it is the archive's fault.
+    pub(crate) fn blame(&self, error: impl Into<Error>) -> Error {
+        blame(error.into(), &self.name)
+    }
+}
+
+/// Standard input, pipes and devices may not.
+fn may_be_seeked(path: &Path) -> bool {
+    path != Path::new("-") && !std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
+/// A file whose reads are counted, and end once the transfer is cancelled.
+struct CountedFile {
+    file: File,
+    size: u64,
+    front: Vec<u8>,
+    ranged_reads: AtomicU64,
+    bytes: AtomicU64,
+    transfer: Arc<Transfer>,
+}
+
+impl CountedFile {
+    fn open(path: &Path, name: &str, transfer: &Arc<Transfer>) -> Result<Self> {
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotFound(format!("there is no archive {name}")),
+            _ => Error::file(name, error),
+        })?;
+        let size = file.metadata().map_err(|error| Error::file(name, error))?.len();
+        let (ranged_reads, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        let transfer = Arc::clone(transfer);
+        let mut counted = Self { file, size, front: Vec::new(), ranged_reads, bytes, transfer };
+        let mut front = vec![0; usize::try_from(size.min(FRONT_BYTES)).unwrap_or_default()];
+        counted.read(0, &mut front).map_err(|error| Error::file(name, error))?;
+        counted.front = front;
+        Ok(counted)
+    }
+
+    /// Fills `out`, from what was read at first where that has it.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+        let known = self.front.get(begin..).and_then(|front| front.get(..out.len()));
+        if let Some(known) = known {
+            out.copy_from_slice(known);
+            return Ok(());
+        }
+        self.transfer.check()?;
+        self.ranged_reads.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(out.len() as u64, Ordering::Relaxed);
+        self.transfer.add_bytes(out.len() as u64);
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn count(&self) -> ReadCount {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ReadCount { ranged_reads: read(&self.ranged_reads), bytes: read(&self.bytes) }
+    }
+
+    fn into_source(self: Arc<Self>) -> SealedSource {
+        SealedSource(self)
+    }
+}
+
+/// The file as the sealed layer reads it.
+struct SealedSource(Arc<CountedFile>);
+
+impl coffer_crypto::ReadAt for SealedSource {
+    fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    fn read_exact_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+}
+
+/// The compressed layer: the file itself, or what is sealed in it.
+enum Layer {
+    Plain(Arc<CountedFile>),
+    Sealed(Box<RandomOpener<SealedSource>>),
+}
+
+impl coffer_archive::ReadAt for Layer {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Plain(file) => file.size,
+            Self::Sealed(opener) => opener.size(),
+        }
+    }
+
+    fn read_exact_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.read(offset, out),
+            Self::Sealed(opener) => opener.read_exact_at(offset, out),
+        }
+    }
+}
