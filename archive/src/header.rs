@@ -173,9 +173,12 @@ mod tests {
         raw(blocks.len() - BLOCK).resolve(records, dialect)
     }
 
+    fn plain() -> ObjectHeader {
+        ObjectHeader { key: b"a.txt".to_vec(), size: 5, modified: 1_700_000_000, ..Default::default() }
+    }
+
     #[test]
     fn objects_come_back_with_all_that_the_store_told() {
-        let plain = ObjectHeader { key: b"a.txt".to_vec(), size: 5, modified: 1_700_000_000, ..Default::default() };
         let awkward = ObjectHeader {
             key: format!("{}/ü\n", "x".repeat(240)).into_bytes(),
             size: 9 << 30,
@@ -185,12 +188,28 @@ mod tests {
             user: [("owner".to_owned(), "Zoë = me".to_owned())].into(),
             ..Default::default()
         };
-        for object in [plain, awkward] {
+        for object in [plain(), awkward] {
             for (attempt, dialect) in [(Attempt::FIRST, Dialect::Ours), (Attempt::LAST, Dialect::Foreign)] {
                 let back = parse(&object_entry(&object, attempt).unwrap(), dialect).unwrap();
                 let name = EntryName::Object(object.key.clone());
                 assert_eq!(back, EntryHeader { name, object: object.clone(), attempt });
             }
+        }
+    }
+
+    #[test]
+    fn metadata_that_no_record_can_hold_is_refused() {
+        for name in ["", "a=b", "a\0b"] {
+            let object = ObjectHeader { user: [(name.to_owned(), "x".to_owned())].into(), ..plain() };
+            assert!(object_entry(&object, Attempt::FIRST).is_err(), "{name:?}");
+        }
+        let object = ObjectHeader { headers: [("etag".to_owned(), "x".to_owned())].into(), ..plain() };
+        assert!(object_entry(&object, Attempt::FIRST).is_err());
+        // "1048576 COFFER.meta.a=" and a newline around the value make 1 MiB to the byte.
+        for (length, fits) in [(PAX_MAX_BYTES - 23, true), (PAX_MAX_BYTES - 22, false)] {
+            let value = "x".repeat(usize::try_from(length).unwrap());
+            let object = ObjectHeader { user: [("a".to_owned(), value)].into(), ..plain() };
+            assert_eq!(object_entry(&object, Attempt::FIRST).is_ok(), fits, "{length}");
         }
     }
 

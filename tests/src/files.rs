@@ -121,3 +121,21 @@ fn write(folder: &Path, name: &[u8], content: &[u8]) -> Result<()> {
     file.write_all(content)?;
     Ok(file.set_modified(UNIX_EPOCH + Duration::from_secs(1_600_000_000 + content.len() as u64))?)
 }
+
+/// Makes `count` files of `size_bytes` each, a thousand to a folder, their content told by their names.
+///
+/// # Errors
+/// The folder can't be written.
+pub fn many_files(folder: &Path, count: u64, size_bytes: usize) -> Result<()> {
+    for n in 0..count {
+        let below = folder.join(format!("{:04}", n / 1_000));
+        if n % 1_000 == 0 {
+            std::fs::create_dir_all(&below)?;
+        }
+        let mut content = Random::new(n).bytes(size_bytes);
+        // Half of it compresses.
+        content.iter_mut().take(size_bytes / 2).for_each(|byte| *byte = b'x');
+        std::fs::write(below.join(format!("{n:07}")), content)?;
+    }
+    Ok(())
+}

@@ -1,10 +1,11 @@
 //! The main job at a size, with its figures.
 
-use std::time::Instant;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Coffer, assert_same_app, mebibytes, say};
+use crate::{Coffer, Memory, assert_same_app, many_files, mebibytes, say};
 
 /// Exports an app of about `size_mebibytes` over HTTP and imports it as another, checks that both are equal and that the
 /// service never held `bound_bytes`, and says how fast it was.
@@ -32,4 +33,90 @@ pub fn measure_round_trip(coffer: &Coffer, size_mebibytes: u64, bound_bytes: u64
         say(format!("{job} of {size_mebibytes} MiB: {seconds:.1} s, {rate:.0} MiB/s, {} at most", mebibytes(peak)));
     }
     assert_same_app(&from, &to)
+}
+
+/// Runs a command to its end and gives the most memory that it held: its peak, asked for over and over until it is gone.
+fn peak_of(coffer: &Coffer, arguments: &[&str]) -> Result<u64> {
+    let mut child = coffer.command().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let memory = Memory::of(child.id());
+    let mut peak = 0;
+    let status = loop {
+        // Gone in between: what it held before stands.
+        peak = memory.peak().unwrap_or(0).max(peak);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    };
+    ensure!(status.success() && peak > 0, "{arguments:?} ended with {status}");
+    Ok(peak)
+}
+
+/// Writes and reads archives of `few` and of `many` empty objects, whole and at random, sealed, and checks that no
+/// command's peak grows by more than 4 MiB between them.
+///
+/// # Errors
+/// One of these did not hold.
+pub fn measure_entries(coffer: &Coffer, few: u64, many: u64) -> Result<()> {
+    coffer.make_identity()?;
+    let mut peaks = Vec::new();
+    for (app, count) in [("few", few), ("many", many)] {
+        let files = coffer.app(app);
+        files.fill_small()?;
+        many_files(&files.files(), count, 0)?;
+        let (source, archive) = (format!("local/{app}"), format!("{app}.coffer"));
+        let last = format!("objects/{:04}/{:07}", (count - 1) / 1_000, count - 1);
+        let commands: [(&str, &[&str]); 5] = [
+            ("export", &["export", &source, "-o", &archive]),
+            ("export with zstd", &["export", &source, "-o", "zstd.coffer", "--compression", "zstd"]),
+            ("verify", &["verify", &archive]),
+            ("inspect --entries", &["inspect", "--entries", &archive]),
+            ("extract", &["extract", &archive, &last, "-C", app]),
+        ];
+        let measured = commands.iter().map(|(name, command)| Ok((*name, peak_of(coffer, command)?)));
+        peaks.push(measured.collect::<Result<Vec<_>>>()?);
+        ensure!(coffer.path(app).join(&last).is_file(), "{last} was not extracted");
+    }
+    for ((name, small), (_, large)) in peaks.remove(0).into_iter().zip(peaks.remove(0)) {
+        say(format!("{name}: {} for {few} objects, {} for {many}", mebibytes(small), mebibytes(large)));
+        ensure!(
+            large < small + (4 << 20),
+            "{name} takes {} for {many} objects and {} for {few}",
+            mebibytes(large),
+            mebibytes(small)
+        );
+    }
+    Ok(())
+}
+
+/// Extracts one small file from an archive of `count` objects of `size_bytes` each, and checks that four ranged reads and
+/// 3 MiB were enough.
+///
+/// # Errors
+/// They were not.
+pub fn measure_extraction(coffer: &Coffer, count: u64, size_bytes: usize) -> Result<()> {
+    coffer.make_identity()?;
+    let app = coffer.app("a");
+    app.fill_small()?;
+    many_files(&app.files(), count, size_bytes)?;
+    for compression in ["gzip", "zstd", "none"] {
+        coffer.run_well(["export", "local/a", "-o", "x.coffer", "--compression", compression])?;
+        for n in [0, count / 2, count - 1] {
+            let name = format!("{:04}/{n:07}", n / 1_000);
+            let folder = format!("{compression}-{n}");
+            let path = format!("objects/{name}");
+            let run = coffer.run(["extract", "x.coffer", &path, "-C", &folder, "--json"])?;
+            run.ends_with(0, &[])?;
+            let summary = run.json_lines()?.into_iter().find(|line| line["message_type"] == "summary");
+            let summary = summary.context("no summary")?;
+            let (ranges, bytes) = (summary["ranged_reads"].as_u64(), summary["bytes_read"].as_u64());
+            let (ranges, bytes) = ranges.zip(bytes).context("no count of what was read")?;
+            let size = coffer.path("x.coffer").metadata()?.len();
+            say(format!("{path} of {} ({compression}): {ranges} ranged reads, {}", mebibytes(size), mebibytes(bytes)));
+            ensure!(ranges <= 4 && bytes <= 3 << 20, "{ranges} ranged reads of {bytes} bytes");
+            let (out, from) = (coffer.path(&folder).join(&path), app.files().join(&name));
+            ensure!(std::fs::read(out)? == std::fs::read(from)?, "{name} came out otherwise");
+        }
+    }
+    Ok(())
 }

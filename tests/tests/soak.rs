@@ -1,7 +1,7 @@
 //! The long runs: what CI does with small numbers, with large ones. `just soak` prints the figures.
 
 use anyhow::{Result, ensure};
-use coffer_tests::{Coffer, assert_same_app, measure_round_trip, mixed_files};
+use coffer_tests::{Coffer, assert_same_app, measure_entries, measure_extraction, measure_round_trip, mixed_files};
 
 #[test]
 fn an_app_of_2_gib_goes_round_under_96_mib() -> Result<()> {
@@ -19,4 +19,14 @@ fn a_thousand_files_and_one_of_200_mib_come_back_equal() -> Result<()> {
     let told = coffer.run_well(["restore", "x.coffer", "--into", "local/b"])?;
     ensure!(coffer.path("x.coffer").metadata()?.len() > 100 << 20, "{}", String::from_utf8_lossy(&told));
     assert_same_app(&from, &to)
+}
+
+#[test]
+fn a_million_objects_take_the_memory_of_a_thousand() -> Result<()> {
+    measure_entries(&Coffer::new(env!("CARGO_BIN_EXE_coffer"))?, 1_000, 1_000_000)
+}
+
+#[test]
+fn a_small_file_of_2_gib_and_100_000_objects_is_extracted_by_four_ranged_reads() -> Result<()> {
+    measure_extraction(&Coffer::new(env!("CARGO_BIN_EXE_coffer"))?, 100_000, 21_500)
 }
