@@ -274,11 +274,11 @@ impl<R: Read> Reader<R> {
     /// Counts the entry before the one that begins, which shows whether it is void.
     fn settle(&mut self, void: bool) {
         if let Some(held) = self.held.take() {
-            let held = match self.tar.dialect() {
-                Dialect::Ours => held,
-                Dialect::Foreign => without_place(held),
-            };
-            self.seen.add_entry(&EntryRecord { void, ..held });
+            match self.tar.dialect() {
+                Dialect::Ours => self.seen.add_entry(&EntryRecord { void, ..held }),
+                Dialect::Foreign if void => {}
+                Dialect::Foreign => self.seen.add_entry(&without_place(held)),
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use crate::{EntryName, Error};
 pub(crate) struct Told {
     /// Over the records as they are.
     pub(crate) digest: IndexDigest,
-    /// Over the records without the places of their entries, which whoever packed the archive anew has moved.
+    /// Over the records of what counts, without the places of their entries: whoever packed the archive anew has moved
+    /// them, and left out what was void, as unpacking does.
     pub(crate) contents: IndexDigest,
     last_key: Option<Vec<u8>>,
     last_is_void: bool,
@@ -19,10 +20,11 @@ impl Told {
     pub(crate) fn add(&mut self, record: Record) -> Result<(), String> {
         self.check_order(&record)?;
         self.digest.add(&record);
-        self.contents.add(&match record {
-            Record::Entry(entry) => Record::Entry(without_place(entry)),
-            vanished @ Record::Vanished { .. } => vanished,
-        });
+        if let Record::Entry(entry) = record
+            && !entry.void
+        {
+            self.contents.add_entry(&without_place(entry));
+        }
         Ok(())
     }
 

@@ -62,13 +62,18 @@ impl<R: Read> Reader<R> {
     fn end_block(&mut self, body: &Body, content: &[u8]) -> Result<(), String> {
         let told = &mut self.told;
         let block = Block::parse(content, |record| told.add(record))?.summary(body.at, body.size);
-        // Whoever packed it anew has moved it.
-        if self.tar.dialect() == Dialect::Ours {
-            self.blocks.add(&block)?;
-        } else {
-            self.blocks.count += 1;
-        }
-        if self.told.digest.entry_count > self.seen_entries() {
+        let described = match self.tar.dialect() {
+            Dialect::Ours => {
+                self.blocks.add(&block)?;
+                self.told.digest.entry_count
+            }
+            // Whoever packed it anew has moved it.
+            Dialect::Foreign => {
+                self.blocks.count += 1;
+                self.told.contents.entry_count
+            }
+        };
+        if described > self.seen_entries() {
             return Err("the index describes more entries than stand before it".into());
         }
         Ok(())
