@@ -215,7 +215,7 @@ def compressed_layer(file: BinaryIO, args: argparse.Namespace) -> tuple[Iterator
         return itertools.chain([start], iter(lambda: file.read(SEGMENT), b"")), False
     length = int.from_bytes(start[8:], "little")
     if length > 65_536:
-        raise damaged("its header")
+        raise damaged("its key envelope is longer than any is")
     envelope, archive_id, header_tag = file.read(length), file.read(16), file.read(TAG)
     if len(header_tag) != TAG:
         raise damaged("it ends within its header")
