@@ -55,7 +55,11 @@ fn each_kind_comes_back_equal_over_http() -> Result<()> {
     for (kind, extension, _) in KINDS {
         for (encryption, media_type, extension) in [
             ("", "application/vnd.coffer", "coffer"),
-            (r#","encryption":"none""#, if kind == "zstd" { "application/zstd" } else { "application/gzip" }, extension),
+            (
+                r#","encryption":"none""#,
+                if kind == "zstd" { "application/zstd" } else { "application/gzip" },
+                extension,
+            ),
         ] {
             let to = format!("{kind}-{extension}");
             let archive = coffer.path(&to);
@@ -87,7 +91,9 @@ fn a_higher_level_is_smaller_and_one_that_is_none_is_refused() -> Result<()> {
         ensure!(length(&coffer, &small)? < length(&coffer, &fast)?, "{kind}: the level changes nothing");
     }
     coffer.run_well(["export", "local/a", "-o", "gzip-alone", "--level", "12"])?;
-    ensure!(length(&coffer, "gzip-alone")? == length(&coffer, "gzip-12")?, "a level alone is not gzip's");
+    // Ids and times differ from one to the next, and compress otherwise.
+    let difference = length(&coffer, "gzip-alone")?.abs_diff(length(&coffer, "gzip-12")?);
+    ensure!(difference < 100, "a level alone is not gzip's: {difference} bytes more or less");
     let service = coffer.serve()?;
     for (kind, level) in [("gzip", "13"), ("gzip", "0"), ("zstd", "20"), ("none", "1")] {
         let arguments = ["export", "local/a", "-o", "x", "--compression", kind, "--level", level];
@@ -103,13 +109,13 @@ fn a_higher_level_is_smaller_and_one_that_is_none_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// Unpacks `x` and packs it again with GNU tar.
-fn repack(coffer: &Coffer, packing: &str) -> Result<()> {
+/// Unpacks `x.tar.gz` or `x.tar.zst` and packs it again with GNU tar.
+fn repack(coffer: &Coffer, plain: &str, packing: &str) -> Result<()> {
     let script = format!(
         "export LC_ALL=C.UTF-8
         rm -rf unpacked; mkdir unpacked
-        tar tf x --quoting-style=literal --warning=no-unknown-keyword > names
-        tar xf x --warning=no-unknown-keyword -C unpacked
+        tar tf {plain} --quoting-style=literal --warning=no-unknown-keyword > names
+        tar xf {plain} --warning=no-unknown-keyword -C unpacked
         cd unpacked && tar --verbatim-files-from -T ../names {packing}"
     );
     shell(coffer.folder(), &script).map(drop)
@@ -127,8 +133,9 @@ fn what_gnu_tar_packs_anew_comes_back_equal() -> Result<()> {
     .into_iter()
     .enumerate()
     {
-        coffer.run_well(["export", "local/a", "-o", "x", "--compression", kind, "--no-encryption"])?;
-        repack(&coffer, packing)?;
+        let plain = if kind == "zstd" { "x.tar.zst" } else { "x.tar.gz" };
+        coffer.run_well(["export", "local/a", "-o", plain, "--compression", kind, "--no-encryption"])?;
+        repack(&coffer, plain, packing)?;
         let to = format!("b{n}");
         coffer.run_well(["verify", "y"]).context(packing)?;
         coffer.run_well(["restore", "y", "--into", &format!("local/{to}")]).context(packing)?;
@@ -145,9 +152,10 @@ fn what_gnu_tar_packs_anew_comes_back_equal() -> Result<()> {
 #[test]
 fn what_gnu_tar_packs_with_other_content_is_refused() -> Result<()> {
     let coffer = with_app()?;
-    for change in ["echo more >> unpacked/objects/readme.txt", "rm unpacked/objects/readme.txt; sed -i /readme/d names"] {
-        coffer.run_well(["export", "local/a", "-o", "x", "--no-encryption"])?;
-        repack(&coffer, "-czf ../unchanged")?;
+    for change in ["echo more >> unpacked/objects/readme.txt", "rm unpacked/objects/readme.txt; sed -i /readme/d names"]
+    {
+        coffer.run_well(["export", "local/a", "-o", "x.tar.gz", "--no-encryption"])?;
+        repack(&coffer, "x.tar.gz", "-czf ../unchanged")?;
         shell(coffer.folder(), &format!("{change}; cd unpacked; tar --verbatim-files-from -T ../names -czf ../y"))?;
         coffer.run_well(["verify", "unchanged"])?;
         coffer.run(["restore", "y", "--into", "local/b"])?.ends_with(13, &[]).context(change)?;

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use coffer_tests::{Coffer, Contents, Outcome, Random, assert_same_app, decode_name, folder_listing, mixed_files, shell};
+use coffer_tests::{
+    Coffer, Contents, Outcome, Random, assert_same_app, decode_name, folder_listing, mixed_files, shell,
+};
 use serde_json::Value;
 
 fn coffer() -> Result<Coffer> {
@@ -45,7 +47,8 @@ fn entries(coffer: &Coffer, archive: &str) -> Result<Vec<Value>> {
 fn run_piped(coffer: &Coffer, archive: &str, arguments: &[&str]) -> Result<Outcome> {
     let mut command = coffer.command();
     // A pipe, which can't be seeked, and not the file.
-    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child =
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (mut input, bytes) = (child.stdin.take().context("no input")?, std::fs::read(coffer.path(archive))?);
     let feeding = std::thread::spawn(move || input.write_all(&bytes));
     let output = child.wait_with_output()?;
@@ -69,7 +72,8 @@ fn each_path_of_an_app_comes_out_as_it_went_in() -> Result<()> {
         let export = ["export", "local/a", "-o", "x", "--compression", compression];
         coffer.run_well(export.iter().chain(flags))?;
         let listed = entries(&coffer, "x")?;
-        let objects = listed.iter().filter_map(|line| line["path"].as_str()).filter(|path| path.starts_with("objects/"));
+        let objects =
+            listed.iter().filter_map(|line| line["path"].as_str()).filter(|path| path.starts_with("objects/"));
         let objects: Vec<_> = objects.collect();
         ensure!(objects.len() >= 1_000, "{} objects are listed", objects.len());
 
@@ -95,8 +99,10 @@ fn each_path_of_an_app_comes_out_as_it_went_in() -> Result<()> {
 fn other_names(outcome: &Outcome) -> Result<BTreeMap<String, String>> {
     let mut others = BTreeMap::new();
     for line in outcome.json_lines()? {
-        let message = line["message"].as_str().unwrap_or_default();
-        if let Some((path, written)) = message.split_once(" can't stand in a file system beside the rest: it is written as ") {
+        let message = line.get("message").and_then(Value::as_str).unwrap_or_default();
+        if let Some((path, written)) =
+            message.split_once(" can't stand in a file system beside the rest: it is written as ")
+        {
             others.insert(serde_json::from_str(path)?, serde_json::from_str(written)?);
         }
     }

@@ -291,7 +291,10 @@ fn what_is_no_file_fails_the_export_by_its_name() -> Result<()> {
 fn a_virtual_table_of_another_kind_fails_the_export_by_its_name() -> Result<()> {
     let coffer = coffer()?;
     coffer.make_identity()?;
-    coffer.app("a").sqlite(&["CREATE VIRTUAL TABLE words USING fts5(word)", "CREATE VIRTUAL TABLE search_me USING fts5vocab(words, row)"])?;
+    coffer.app("a").sqlite(&[
+        "CREATE VIRTUAL TABLE words USING fts5(word)",
+        "CREATE VIRTUAL TABLE search_me USING fts5vocab(words, row)",
+    ])?;
     let service = coffer.serve()?;
     let answer = service.call("/v1/apps/local/a/export", &["-X", "POST"])?;
     answer.ensure_problem(422, &["search_me"])?;

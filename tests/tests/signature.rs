@@ -136,7 +136,39 @@ fn a_signature_holds_for_what_it_was_made_for_alone() -> Result<()> {
     let mut malformed = contents;
     malformed.manifest.archive_id = "0".repeat(31);
     malformed.write(&coffer.path("changed"))?;
-    coffer.run(["verify", "changed"])?.ends_with(13, &["its manifest has the id"])
+    coffer.run(["verify", "changed"])?.ends_with(13, &["archive_id is not"])
+}
+
+/// Writes `forged`: `x` with another word in an object and that word's digest in the index, and all else as it was signed.
+/// The members are stored, so that nothing moves; their checksums are made to fit.
+const FORGE: &str = r#"
+import hashlib, struct, zlib
+old, new = b"hello\n", b"jello\n"
+digest = lambda word: hashlib.sha256(word).hexdigest().encode()
+archive = bytearray(open("x", "rb").read())
+at, changed = 0, 0
+while at < len(archive):
+    (length,) = struct.unpack_from("<I", archive, at + 16)
+    member = bytes(archive[at:at + length])
+    for before, after in ((old, new), (digest(old), digest(new))):
+        changed += member.count(before)
+        member = member.replace(before, after)
+    plain = zlib.decompressobj(-15).decompress(member[12 + struct.unpack_from("<H", member, 10)[0]:])
+    archive[at:at + length] = member[:-8] + struct.pack("<I", zlib.crc32(plain)) + member[-4:]
+    at += length
+assert changed == 2, changed
+open("forged", "wb").write(archive)
+"#;
+
+#[test]
+fn an_index_that_was_changed_behind_its_signature_is_refused() -> Result<()> {
+    let (coffer, public) = signing()?;
+    coffer.app("a").sqlite(&["DELETE FROM notes"])?;
+    coffer.run_well(["export", "local/a", "-o", "x", "--no-encryption", "--compression", "none"])?;
+    std::fs::write(coffer.path("forge.py"), FORGE)?;
+    coffer_tests::shell(coffer.folder(), "python3 forge.py")?;
+    ensure_refused(&coffer, "forged", &public, &["index digest"])?;
+    coffer.run(["verify", "forged"])?.ends_with(13, &["index digest"])
 }
 
 #[test]

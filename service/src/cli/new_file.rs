@@ -1,7 +1,8 @@
 //! A file that appears under its name only when it is whole.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -32,9 +33,12 @@ impl NewFile {
         self.temporary.as_file().try_clone().map_err(|error| self.failed(error))
     }
 
-    /// Gives it these permissions.
-    pub(super) fn permit(&self, permissions: Permissions) -> Result<()> {
-        self.temporary.as_file().set_permissions(permissions).map_err(|error| self.failed(error))
+    /// Gives it the permissions of what it replaces, and its owner and group where this user may.
+    pub(super) fn permit_as(&self, replaced: &Metadata) -> Result<()> {
+        let file = self.temporary.as_file();
+        // Whoever may not give it away keeps it.
+        fchown(file, Some(replaced.uid()), Some(replaced.gid())).ok();
+        file.set_permissions(replaced.permissions()).map_err(|error| self.failed(error))
     }
 
     /// Brings it to the disk, and gives it its name. What had the name before is replaced, in one step.

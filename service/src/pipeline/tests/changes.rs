@@ -6,9 +6,12 @@ use coffer_storage::{Error as StorageError, ObjectKey};
 
 use super::*;
 
+/// Where a store fails, and how.
+type Failure = (FaultPoint, fn() -> StorageError);
+
 impl Place {
     /// The app with faults in its objects, one within the other, the first one innermost.
-    fn restless(&self, faults: &[(FaultPoint, fn() -> StorageError)]) -> App {
+    fn restless(&self, faults: &[Failure]) -> App {
         let fault = |number: usize| {
             let (point, error) = faults.get(number).copied().unwrap_or((FaultPoint::GetByte(u64::MAX), gone));
             Fault::new(point, error)
