@@ -3,8 +3,8 @@
 
 use coffer_archive::Reader;
 use coffer_fuzz::{limits, packed, read_all, with_checksum};
-use libfuzzer_sys::fuzz_target;
 use libdeflater::{CompressionLvl, Compressor};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut tar = bytes.to_vec();
