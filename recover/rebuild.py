@@ -44,8 +44,12 @@ def put(path, content):
     if key.startswith(b"/") or b".." in key.split(b"/"):
         sys.exit(f"{path} is not put into the folder, which it would leave")
     place = os.path.join(os.fsencode(new / "files"), key)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    shutil.copy2(content, place)
+    try:
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        shutil.copy2(content, place)
+    except OSError as error:  # an object beside a folder of its name, or a name that is too long
+        left.append(path)
+        print(f"{path} has no place in the folder ({error.strerror}): it stays at {os.fsdecode(content)}", file=sys.stderr)
 
 
 if not (unpacked / "summary.json").is_file():
@@ -86,6 +90,9 @@ database.executescript(text("database/post-data.sql"))
 database.execute(f"PRAGMA journal_mode = {settings['journal_mode']}")
 database.close()
 
+left = []
 for path, content in entries(b"objects"):
     put(path, content)
 print(f"{new}: {len(schema['tables'])} tables, {sum(expected.values())} rows, and the files")
+if left:
+    sys.exit(f"{len(left)} files are not among them: see above")

@@ -13,7 +13,7 @@ pub(crate) use told::{Told, without_place};
 use sha2::{Digest, Sha256};
 
 /// Where an entry's first header begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     /// Offset of its member in the compressed layer.
     pub(crate) member: u64,

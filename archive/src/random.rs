@@ -9,7 +9,7 @@ mod window;
 use std::cell::RefCell;
 use std::io::{self, Write};
 
-use crate::index::{Block, BlockSummary, EntryRecord, Position, Record, Told};
+use crate::index::{Block, BlockSummary, BlocksDigest, EntryRecord, Position, Record, Told};
 use crate::json;
 use crate::manifest::hex;
 use crate::member::{DETECT_LENGTH, Kind, Layer, last_footer};
@@ -54,6 +54,8 @@ pub struct Entry {
     /// SHA-256 of its content.
     pub sha256: [u8; 32],
     at: Position,
+    /// Where the entry behind it begins, where the same block tells.
+    next: Option<Position>,
     /// Where the members that hold it end, where the index tells.
     end: Option<u64>,
 }
@@ -120,6 +122,7 @@ impl<R: ReadAt> RandomReader<R> {
         if !summary.complete {
             return Err(wrong("it says that the archive is not complete".into()));
         }
+        check_blocks(&summary.index).map_err(|why| wrong(why.into()))?;
         let entries = RefCell::new(Window::new(kind, end)?);
         Ok(Self { layer, kind, limits, summary, entries })
     }
@@ -178,16 +181,23 @@ impl<R: ReadAt> RandomReader<R> {
         let covers = |block: &BlockSummary| {
             block.last.as_str() >= prefix && (block.first.as_str() <= prefix || block.first.starts_with(prefix))
         };
+        // The path of an attempt that did not count: it must come again at once.
+        let mut void: Option<String> = None;
+        let gone = |path: String| Err(Error::entry(path, "its attempt is void, and it did not come again"));
         for (number, block) in self.blocks().filter(|(_, block)| covers(block)) {
-            for listed in self.read_block(number, block)? {
-                if let Listed::Entry(entry) = listed
-                    && entry.path.starts_with(prefix)
-                {
-                    each(entry)?;
+            for listed in self.read_block(number, block)?.into_iter().filter(|listed| listed.path().starts_with(prefix))
+            {
+                if let Some(path) = void.take().filter(|path| path != listed.path()) {
+                    return gone(path);
+                }
+                match listed {
+                    Listed::Entry(entry) => each(entry)?,
+                    Listed::Void(entry) => void = Some(entry.path),
+                    Listed::Vanished(_) => {}
                 }
             }
         }
-        Ok(())
+        void.map_or(Ok(()), gone)
     }
 
     /// Gives each record of the index to `each`, in the order of the archive, and then vouches for the index: it is the
@@ -210,6 +220,7 @@ impl<R: ReadAt> RandomReader<R> {
                 each(listed)?;
             }
         }
+        told.finish().map_err(|why| Error::entry("the index", why))?;
         let objects = self.summary.objects;
         if (count, bytes, told.digest.vanished_count) != (objects.count, objects.bytes, objects.vanished) {
             return Err(Error::entry("summary.json", "it counts other objects than the index has"));
@@ -238,6 +249,9 @@ impl<R: ReadAt> RandomReader<R> {
             let why = format!("its SHA-256 is {} and not the index's {}", hex(&sha256), hex(&entry.sha256));
             return Err(Error::entry(&*entry.path, why));
         }
+        if entry.next.is_some_and(|next| window.position() > next) {
+            return Err(Error::entry(&*entry.path, "it runs on into the entry behind it"));
+        }
         Ok(())
     }
 
@@ -264,7 +278,7 @@ impl<R: ReadAt> RandomReader<R> {
         if found.map_err(wrong)?.summary(block.at(), block.size) != *block {
             return Err(wrong("the summary describes it otherwise".into()));
         }
-        Ok(with_ends(records))
+        with_ends(records).map_err(|why| wrong(why.into()))
     }
 }
 
@@ -274,7 +288,7 @@ fn block_path(number: u32) -> String {
 
 /// Finds for each entry where the members that hold it end: at the member of the next entry where that begins with it,
 /// else at the member after that one.
-fn with_ends(records: Vec<Record>) -> Vec<Listed> {
+fn with_ends(records: Vec<Record>) -> Result<Vec<Listed>, &'static str> {
     let mut listed = Vec::with_capacity(records.len());
     // Where the entry behind begins, and the first member known to lie behind that one's.
     let (mut next, mut behind): (Option<Position>, Option<u64>) = (None, None);
@@ -283,14 +297,25 @@ fn with_ends(records: Vec<Record>) -> Vec<Listed> {
             listed.push(Listed::Vanished(record.path().to_owned()));
             continue;
         };
+        if next.is_some_and(|next| at >= next) {
+            return Err("entries do not stand one behind the other");
+        }
         let end = next.and_then(|next| if next.skip == 0 { Some(next.member) } else { behind });
         behind = next.map(|next| next.member).filter(|member| *member > at.member).or(behind);
+        let entry = Entry { path, size, sha256, at, next, end };
         next = Some(at);
-        let entry = Entry { path, size, sha256, at, end };
         listed.push(if void { Listed::Void(entry) } else { Listed::Entry(entry) });
     }
     listed.reverse();
-    listed
+    Ok(listed)
+}
+
+/// What a writer makes: as few blocks as it can, one behind the other.
+fn check_blocks(blocks: &[BlockSummary]) -> Result<(), &'static str> {
+    let mut digest = BlocksDigest::default();
+    blocks.iter().try_for_each(|block| digest.add(block))?;
+    let in_order = blocks.windows(2).all(|pair| matches!(pair, [one, other] if one.at() < other.at()));
+    if in_order { Ok(()) } else { Err("its index blocks do not stand one behind the other") }
 }
 
 impl Listed {

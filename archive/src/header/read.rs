@@ -196,11 +196,13 @@ fn until_nul(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
+/// Digits from the first byte on, and nothing behind them: other readers stop elsewhere where there is more.
 fn octal(field: &[u8]) -> std::result::Result<u64, &'static str> {
-    let digits = field.split(|&byte| byte == 0 || byte == b' ').find(|digits| !digits.is_empty());
-    digits
-        .filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))
-        .and_then(|digits| std::str::from_utf8(digits).ok())
+    let digits = field.iter().take_while(|digit| (b'0'..=b'7').contains(digit)).count();
+    let (digits, rest) = field.split_at(digits);
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| !digits.is_empty() && rest.iter().all(|byte| b"\0 ".contains(byte)))
         .and_then(|digits| u64::from_str_radix(digits, 8).ok())
         .ok_or("a number in its tar header is not octal")
 }

@@ -28,6 +28,16 @@ impl Told {
         Ok(())
     }
 
+    /// Ends the records. Which of them are void is under no digest: one that says so and after which its object does not
+    /// come again would take the object away.
+    pub(crate) fn finish(&self) -> Result<(), String> {
+        if self.last_is_void {
+            Err("the last record is void, and its object does not come again".into())
+        } else {
+            Ok(())
+        }
+    }
+
     /// Objects come last, in the order of their keys, each once but for void attempts.
     fn check_order(&mut self, record: &Record) -> Result<(), String> {
         let path = record.path();
@@ -62,5 +72,47 @@ fn why(error: &Error) -> String {
     match error {
         Error::Entry { entry, why } => format!("the record of {entry:?}: {why}"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(path: &str, void: bool) -> Record {
+        let at = Position { member: 0, skip: 0 };
+        Record::Entry(EntryRecord { path: path.into(), size: 0, at, sha256: [0; 32], void })
+    }
+
+    fn vanished(path: &str) -> Record {
+        Record::Vanished { path: path.into() }
+    }
+
+    fn told(records: Vec<Record>) -> Result<(), String> {
+        let mut told = Told::default();
+        records.into_iter().try_for_each(|record| told.add(record))?;
+        told.finish()
+    }
+
+    #[test]
+    fn objects_stand_in_order_and_void_ones_come_again() {
+        told(vec![entry("manifest.json", false), entry("objects/a", false), vanished("objects/b")]).unwrap();
+        told(vec![entry("objects/a", true), entry("objects/a", true), entry("objects/a", false)]).unwrap();
+        for (records, why) in [
+            (vec![vanished("database/schema.json")], "no object"),
+            (vec![entry("database/schema.json", true)], "no object"),
+            (vec![entry("objects/a", false), entry("database/schema.json", false)], "behind those of objects"),
+            (vec![entry("objects/a", false), entry("objects/a", false)], "out of its order"),
+            (vec![entry("objects/a", false), vanished("objects/a")], "out of its order"),
+            (vec![vanished("objects/a"), entry("objects/a", false)], "out of its order"),
+            (vec![entry("objects/a", true), vanished("objects/a")], "out of its order"),
+            (vec![entry("objects/a", true), entry("objects/b", false)], "out of its order"),
+            (vec![entry("objects/b", false), entry("objects/a", false)], "out of its order"),
+            (vec![entry("objects/a", false), entry("objects/b", true)], "does not come again"),
+            (vec![entry("objects//a", false)], "not written as the format asks"),
+        ] {
+            let refused = told(records.clone()).unwrap_err();
+            assert!(refused.contains(why), "{records:?}: {refused}");
+        }
     }
 }

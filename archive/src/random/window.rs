@@ -70,6 +70,16 @@ impl Window {
         self.plain.clear();
     }
 
+    /// Where the next byte stands.
+    pub(super) fn position(&self) -> Position {
+        match self.member {
+            Some(member) if self.taken < self.plain.len() => {
+                Position { member, skip: u32::try_from(self.taken).unwrap_or(u32::MAX) }
+            }
+            _ => Position { member: self.next, skip: 0 },
+        }
+    }
+
     /// The next bytes, at least one and at most `most`.
     pub(super) fn take<R: ReadAt>(&mut self, layer: &Tailed<R>, most: u64) -> Result<&[u8]> {
         while self.taken == self.plain.len() {
@@ -126,6 +136,7 @@ impl Window {
         self.fetch(layer, length)?;
         let from = self.place();
         let member = self.packed.get(from..from + length).unwrap_or_default();
+        self.member = None;
         let unpacked = self.unpacker.unpack(member, &mut self.plain);
         unpacked.map_err(|why| self.damaged(why))?;
         self.taken = if first { self.skip } else { 0 };

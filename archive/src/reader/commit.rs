@@ -32,6 +32,7 @@ impl<R: Read> Reader<R> {
         if summary.tables.len() != tables.len() {
             return wrong("its tables are not those of the schema");
         }
+        self.told.finish().map_err(|why| Error::entry("summary.json", why))?;
         self.objects.vanished = self.told.digest.vanished_count;
         if summary.objects != self.objects {
             return wrong("it counts other objects than the archive holds");

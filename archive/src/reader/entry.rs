@@ -54,7 +54,11 @@ impl<R: Read> Reader<R> {
                 }
                 HeaderKind::Pax => records = Some(self.pax(header.size)?),
                 HeaderKind::LongName => long_name = Some(self.long_name(header.size)?),
-                HeaderKind::GlobalPax | HeaderKind::Folder => {
+                HeaderKind::GlobalPax => {
+                    self.count_entry()?;
+                    self.global_pax(header.size)?;
+                }
+                HeaderKind::Folder => {
                     self.count_entry()?;
                     self.header_body(header.size)?;
                     (records, long_name) = (None, None);
@@ -118,6 +122,23 @@ impl<R: Read> Reader<R> {
         let bytes = self.header_body(size)?;
         let last = &self.last_path;
         parse_pax(&bytes).map_err(|why| Error::entry(format!("the entry after {last:?}"), why))
+    }
+
+    /// Records for all that follows: taken where they say nothing of what it is.
+    fn global_pax(&mut self, size: u64) -> Result<()> {
+        let records = self.pax(size)?;
+        let matters = |keyword: &String| {
+            ["path", "size", "linkpath"].contains(&keyword.as_str())
+                || ["GNU.", "COFFER."].iter().any(|prefix| keyword.starts_with(prefix))
+        };
+        match records.keys().find(|keyword| matters(keyword)) {
+            Some(keyword) => {
+                let last = &self.last_path;
+                let why = format!("a global pax header says {keyword:?} of all that follows");
+                Err(Error::entry(format!("the entry after {last:?}"), why))
+            }
+            None => Ok(()),
+        }
     }
 
     fn long_name(&mut self, size: u64) -> Result<String> {

@@ -177,6 +177,11 @@ fn limits_are_kept() {
     assert!(limited(Limits { entries: 5, ..Limits::default() }));
     assert!(limited(Limits { bytes: 300_000, ..Limits::default() }));
     assert!(limited(Limits { document_bytes: 10, ..Limits::default() }));
+    let summary = take(Reader::new(archive.as_slice(), Limits::default())).unwrap().2;
+    let documents = [serde_json::to_vec(&summary).unwrap(), serde_json::to_vec(&manifest()).unwrap()];
+    let longest = documents.iter().map(|document| document.len() as u64).max().unwrap();
+    assert!(limited(Limits { document_bytes: longest - 1, ..Limits::default() }));
+    take(Reader::new(archive.as_slice(), Limits { document_bytes: longest, ..Limits::default() })).unwrap();
 }
 
 #[test]

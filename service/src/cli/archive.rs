@@ -68,7 +68,10 @@ impl Inspect {
         if summary.objects.vanished > 0 {
             lines.push(format!("vanished  {} objects, deleted before they could be read", summary.objects.vanished));
         }
-        lines.extend(signed_by(&summary).map(|key| format!("signed    by {key}")));
+        // What is not read can't be vouched for.
+        lines.extend(
+            signed_by(&summary).map(|key| format!("signature {key}; `coffer verify --trust` tells what it covers")),
+        );
         let table = |table: &coffer_archive::TableSummary| {
             format!("table     {}: {} rows, {}", table.name.escape_debug(), table.rows, ByteSize::new(table.bytes))
         };
@@ -163,7 +166,7 @@ fn app(manifest: &Manifest) -> String {
     format!("{}/{}", manifest.source, manifest.app)
 }
 
-/// Whose signature an archive bears, which has been found to hold.
+/// Whose signature an archive bears: found to hold for its id and index digest.
 pub(super) fn signed_by(summary: &Summary) -> Option<&str> {
     summary.signature.as_ref().map(|signature| signature.key.as_str())
 }

@@ -53,8 +53,9 @@ impl Entries {
             self.line(&path, 0, Mark::Vanished)?;
         }
         let Passing::Begin { path, size } = passing else { return Ok(()) };
-        self.settle(path)?;
+        // An index block may stand between an attempt and the next.
         if !DESCRIBING.iter().any(|describing| path.starts_with(describing)) {
+            self.settle(path)?;
             self.held = Some((path.to_owned(), size));
         }
         Ok(())
@@ -81,11 +82,9 @@ impl Entries {
             (true, Mark::None) => object("entry", json!({ "path": path, "size": size })),
             (true, Mark::Void) => object("entry", json!({ "path": path, "size": size, "void": true })),
             (true, Mark::Vanished) => object("entry", json!({ "path": path, "vanished": true })),
-            (false, Mark::None) => format!("{size:>14} {}", path.escape_debug()),
-            (false, Mark::Void) => format!("{size:>14} {} (void: it changed and comes again)", path.escape_debug()),
-            (false, Mark::Vanished) => {
-                format!("{:>14} {} (vanished: it is not in the archive)", "-", path.escape_debug())
-            }
+            (false, Mark::None) => format!("{size:>14} {}", shown(path)),
+            (false, Mark::Void) => format!("{size:>14} {} (void: it changed and comes again)", shown(path)),
+            (false, Mark::Vanished) => format!("{:>14} {} (vanished: it is not in the archive)", "-", shown(path)),
         };
         let written = writeln!(out, "{line}");
         self.wrote(written)
@@ -102,4 +101,14 @@ impl Entries {
             written => written.map_err(|error| Error::file("writing standard output", error)),
         }
     }
+}
+
+/// A path as `coffer extract` takes it. The format has written control bytes as %XX; what else could make a terminal show
+/// another text than is there (U+0080 to U+009F, marks of direction and of no width) is shown by its number.
+fn shown(path: &str) -> String {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    path.chars().map(|c| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }

@@ -211,8 +211,10 @@ pub(super) struct ReadFlags {
     /// times, one is enough
     ///
     /// The seal proves that an archive is whole, and not who wrote it: whoever knows a recipient can make one, and whoever
-    /// can open one can change it. A signature proves that too. `coffer keygen --signing` makes the two keys. Exit code 13
-    /// where the archive is unsigned or somebody else signed it. A signature that does not hold is refused without this too.
+    /// can open one can change it. A signature proves that too, for the rows and the content of every file; not for what a
+    /// store tells of a file beside (content type, headers, metadata, time). `coffer keygen --signing` makes the two keys.
+    /// Exit code 13 where the archive is unsigned or somebody else signed it. A signature that does not hold is refused
+    /// without this too.
     #[arg(long, value_name = "KEY")]
     trust: Vec<String>,
 }

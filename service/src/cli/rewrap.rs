@@ -165,7 +165,8 @@ fn rewrap(mut input: File, unlock: &Unlock, recipients: &Recipients, mut out: Fi
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read.map_err(Error::Io)?,
         };
-        out.write_all(piece.get(..count).unwrap_or_default()).map_err(Error::Io)?;
+        let written = out.write_all(piece.get(..count).unwrap_or_default());
+        written.map_err(|error| Error::file("writing the new archive", error))?;
         transfer.add_bytes(count as u64);
     }
 }

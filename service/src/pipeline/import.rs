@@ -196,8 +196,9 @@ fn blueprint(manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Byt
     };
     if !manifest.extensions.is_empty() {
         let why = format!(
-            "the archive needs the extensions {:?}, which a SQLite database does not have",
-            manifest.extensions
+            "the archive needs {} extensions ({:.100?}, …), which a SQLite database does not have",
+            manifest.extensions.len(),
+            manifest.extensions.first().map(String::as_str).unwrap_or_default()
         );
         return Err(Error::Unfit(why));
     }

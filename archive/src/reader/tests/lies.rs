@@ -203,6 +203,12 @@ fn an_end_that_lies_is_refused() {
     refused("does not point to summary.json", |draft| draft.footer = |footer| footer.skip += 512);
     refused("does not point to summary.json", |draft| draft.footer = |footer| footer.member += 1);
     refused("behind the end", |draft| draft.end.resize(3 * BLOCK, 0));
+    refused("no place for an index block", |draft| {
+        let mut end = Vec::new();
+        put(&mut end, &entry("index/00000001.jsonl", b"{\"path\":\"objects/z\",\"vanished\":true}\n"));
+        end.append(&mut draft.end);
+        draft.end = end;
+    });
     refused("cut short", |draft| draft.end.truncate(BLOCK));
     refused("padding", |draft| draft.end[BLOCK] = 1);
 }
