@@ -236,6 +236,25 @@ mod tests {
         }
     }
 
+    /// Where other readers see another number, an archive would hold other entries for them.
+    #[test]
+    fn numbers_that_can_be_read_in_two_ways_are_refused() {
+        for (field, taken) in [
+            (&b"00000002000\0"[..], true),
+            (b"2000\0      \0", true),
+            (b"\0\0\0\02000\0\0\0\0", false),
+            (b"       2000\0", false),
+            (b"5 77\0\0\0\0\0\0\0\0", false),
+            (b"\0\0\0\0\0\0\0\0\0\0\0\0", false),
+            (b"-0000002000\0", false),
+        ] {
+            let mut header = header(b"objects/a", EntryType::Regular, 0, 0);
+            header.as_old_mut().size.copy_from_slice(field);
+            header.set_cksum();
+            assert_eq!(RawHeader::parse(header.as_bytes(), Dialect::Ours).is_ok(), taken, "{field:?}");
+        }
+    }
+
     #[test]
     fn owners_modes_and_devices_are_refused() {
         let honest = header(b"objects/a", EntryType::Regular, 0, 0);

@@ -192,6 +192,59 @@ fn foreign_archives_that_are_not_whole_or_lie_are_refused() {
     }
 }
 
+/// A pax header with one record, of a kind.
+fn pax(kind: u8, record: &str) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::new(kind));
+    header.set_size(record.len() as u64);
+    header.set_cksum();
+    let mut blocks = [header.as_bytes(), record.as_bytes()].concat();
+    blocks.resize(2 * BLOCK, 0);
+    blocks
+}
+
+#[test]
+fn global_headers_that_rename_what_follows_are_refused() {
+    let tar = tar(&write(&objects()), &LIKE_GNU_TAR);
+    let with = |header: Vec<u8>| gzip(&[&tar[..BLOCK], &header, &tar[BLOCK..]].concat());
+    let whole = read_plain(&gzip(&tar)).unwrap();
+    assert_eq!(read_plain(&with(pax(b'g', "13 comment=x\n"))).unwrap(), whole);
+    for record in ["10 path=x\n", "9 size=1\n", "21 GNU.sparse.major=1\n", "20 COFFER.attempt=2\n"] {
+        assert!(read_plain(&with(pax(b'g', record))).is_err(), "{record}");
+    }
+}
+
+/// What was signed in an archive of ours holds where others packed it: no object is taken away by a word that nothing
+/// signs.
+#[test]
+fn the_last_record_is_not_void_either() {
+    let ours = write(&objects());
+    let mut entries = entries(&ours);
+    let at = entries.iter().position(|(path, _)| path == "objects/c").unwrap();
+    entries.remove(at);
+    for (path, content) in &mut entries {
+        let text = String::from_utf8_lossy(content).into_owned();
+        if path.starts_with("index/") {
+            let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
+            *content = format!("{rest}\n{},\"void\":true}}\n", last.strip_suffix('}').unwrap()).into_bytes();
+        } else if path == "summary.json" {
+            let mut summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+            summary["objects"] = serde_json::json!({"count": 2, "bytes": 5, "vanished": 0});
+            *content = serde_json::to_vec(&summary).unwrap();
+        }
+    }
+    let mut tar = Vec::new();
+    for (path, content) in &entries {
+        let name = EntryName::parse(path).unwrap();
+        tar.extend(crate::header::plain_entry(&name, content.len() as u64).unwrap());
+        tar.extend_from_slice(content);
+        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+    }
+    tar.resize(tar.len() + 2 * BLOCK, 0);
+    let error = read_plain(&gzip(&tar)).unwrap_err();
+    assert!(error.to_string().contains("does not come again"), "{error}");
+}
+
 #[test]
 fn a_window_that_needs_much_memory_is_refused() {
     let tar = tar(&write(&objects()), &LIKE_GNU_TAR);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Compression;
 use crate::header::{object_entry, plain_entry};
 use crate::index::{Block, Record};
 use crate::manifest::hex;
 use crate::member::{Footer, Packer};
+use crate::{Compression, Found, RandomReader};
 
 struct Entry {
     path: String,
@@ -196,6 +196,59 @@ fn an_index_that_lies_is_refused() {
             vec![block[..cut].to_vec(), block[cut..].to_vec()]
         };
     });
+}
+
+/// Nothing signed says which records are void: the last object must not go by such a word.
+#[test]
+fn the_last_record_is_not_void() {
+    let archive = Draft::with(|draft| {
+        draft.records = |records| records[8].void = true;
+        draft.summary = |summary| summary["objects"]["count"] = 1.into();
+    });
+    let reader = RandomReader::open(archive.as_slice(), Limits::default()).unwrap();
+    for error in [
+        read(archive.as_slice()).unwrap_err(),
+        reader.list(|_| Ok(())).unwrap_err(),
+        reader.find_all_under("objects/", |_| Ok(())).unwrap_err(),
+        reader.find("objects/b").unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("not come again"), "{error}");
+    }
+}
+
+#[test]
+fn entries_that_overlap_are_not_read_at_random() {
+    let archive = Draft::with(|draft| {
+        let inner = entry("objects/b", b"");
+        draft.replace("objects/a", &inner.header);
+        draft.records = |records| records[8].at.skip = records[7].at.skip + 512;
+        draft.summary = |summary| summary["objects"]["bytes"] = 512.into();
+    });
+    let reader = RandomReader::open(archive.as_slice(), Limits::default()).unwrap();
+    let Ok(Found::Entry(outer)) = reader.find("objects/a") else { panic!("objects/a is not found") };
+    let error = reader.read(&outer, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("runs on into"), "{error}");
+    let archive = Draft::with(|draft| draft.records = |records| records[8].at = records[7].at);
+    let reader = RandomReader::open(archive.as_slice(), Limits::default()).unwrap();
+    assert!(reader.find("objects/a").unwrap_err().to_string().contains("one behind the other"));
+}
+
+#[test]
+fn index_blocks_out_of_place_are_not_read_at_random() {
+    for (blocks, why) in [(2, "not full"), (1, "")] {
+        let archive = Draft::with(|draft| {
+            if blocks == 2 {
+                draft.summary = |summary| {
+                    let block = summary["index"][0].clone();
+                    summary["index"].as_array_mut().unwrap().push(block);
+                };
+            }
+        });
+        match RandomReader::open(archive.as_slice(), Limits::default()) {
+            Ok(_) => assert_eq!(blocks, 1),
+            Err(error) => assert!(blocks == 2 && error.to_string().contains(why), "{error}"),
+        }
+    }
 }
 
 #[test]
