@@ -23,6 +23,8 @@ impl Default for Limits {
 impl Limits {
     /// The largest document that a writer makes and a reader takes where nothing else is said.
     pub(crate) const DOCUMENT_MAX_BYTES: u64 = 16 << 20;
+    /// The largest manifest. It is a page, and its lists take many times their size in memory.
+    pub(crate) const MANIFEST_MAX_BYTES: u64 = 1 << 20;
     /// Unpacked bytes below which nobody asks for the rate of expansion.
     pub(crate) const EXPANSION_FROM_BYTES: u64 = 64 << 20;
 }

@@ -246,8 +246,15 @@ impl<W: Write> Writer<W> {
     }
 
     fn document(&mut self, name: &EntryName, content: &[u8]) -> Result<()> {
-        if content.len() as u64 > Limits::DOCUMENT_MAX_BYTES {
-            return Err(Error::unwritable(name.path()?, "it is over 16 MiB, and no reader would take it"));
+        let most = match name {
+            EntryName::Manifest => Limits::MANIFEST_MAX_BYTES,
+            _ => Limits::DOCUMENT_MAX_BYTES,
+        };
+        if content.len() as u64 > most {
+            return Err(Error::unwritable(
+                name.path()?,
+                format!("it is over {most} bytes, and no reader would take it"),
+            ));
         }
         self.begin(name, content.len() as u64, plain_entry(name, content.len() as u64)?)?;
         self.object_bytes(content)?;

@@ -2,10 +2,7 @@
 
 use super::Reader;
 use crate::index::BLOCK_MAX_BYTES;
-use crate::{EntryName, Error, Result};
-
-/// A manifest is a page. Its lists take many times their size in memory.
-const MANIFEST_MAX_BYTES: u64 = 1 << 20;
+use crate::{EntryName, Error, Limits, Result};
 
 /// How far the archive has come: entries stand in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +48,8 @@ impl<R> Reader<R> {
             }
             EntryName::Index(_) if size > BLOCK_MAX_BYTES as u64 => wrong("an index block is over 1 MiB"),
             EntryName::Index(_) => Ok(()),
-            EntryName::Manifest if size > MANIFEST_MAX_BYTES => {
-                Err(Error::Limit { what: "bytes in manifest.json", limit: MANIFEST_MAX_BYTES })
+            EntryName::Manifest if size > Limits::MANIFEST_MAX_BYTES => {
+                Err(Error::Limit { what: "bytes in manifest.json", limit: Limits::MANIFEST_MAX_BYTES })
             }
             _ if size > self.limits.document_bytes => {
                 Err(Error::Limit { what: "bytes in a document of the archive", limit: self.limits.document_bytes })

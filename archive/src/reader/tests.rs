@@ -225,6 +225,14 @@ fn blocks_stand_between_entries_of_a_large_archive() {
 }
 
 #[test]
+fn a_manifest_is_a_page() {
+    let manifest = |bytes| Manifest { extensions: vec!["x".repeat(bytes)], ..manifest() };
+    let none = serde_json::to_vec(&manifest(0)).unwrap().len();
+    assert!(Writer::new(Vec::new(), &manifest((1 << 20) - none), Compression::default()).is_ok());
+    assert!(Writer::new(Vec::new(), &manifest((1 << 20) - none + 1), Compression::default()).is_err());
+}
+
+#[test]
 fn a_writer_refuses_what_no_reader_would_take() {
     let mut writer = Writer::new(Vec::new(), &manifest(), Compression::default()).unwrap();
     assert!(writer.structure(b"{}", b"", b"").is_err());

@@ -288,6 +288,9 @@ fn entries_that_break_a_rule_are_refused() {
     refused("out of the order", |draft| draft.entries.push(entry("objects/a", b"again")));
     refused("not a Coffer archive", |draft| drop(draft.entries.remove(0)));
     refused("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", br#"{"sequences":[]}"#)));
+    refused("bytes in manifest.json", |draft| {
+        draft.entry("manifest.json").header = plain_entry(&EntryName::Manifest, (1 << 20) + 1).unwrap();
+    });
     refused("use a newer one", |draft| {
         let later = Manifest { format: "coffer/2".into(), ..manifest() };
         draft.replace("manifest.json", &serde_json::to_vec(&later).unwrap());
