@@ -7,15 +7,19 @@ use bytes::Bytes;
 
 use crate::Result;
 
+mod postgres;
 mod sqlite;
 mod summary;
 
+pub use postgres::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace};
 pub use sqlite::SqliteDatabase;
 pub use summary::{RowsDigest, TableSummary};
 
 /// A family of database engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
+    /// PostgreSQL.
+    Postgres,
     /// SQLite 3.
     Sqlite,
 }
@@ -25,6 +29,7 @@ impl EngineKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Postgres => "postgres",
             Self::Sqlite => "sqlite",
         }
     }
@@ -42,6 +47,8 @@ pub struct Engine {
 /// How rows are written as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowEncoding {
+    /// PostgreSQL's COPY text format.
+    Copy,
     /// One JSON array a line.
     JsonLines,
 }
@@ -51,6 +58,7 @@ impl RowEncoding {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Copy => "copy",
             Self::JsonLines => "jsonl",
         }
     }
@@ -77,6 +85,10 @@ pub struct Blueprint {
     pub post_data: Bytes,
     /// The names of the tables, in the order of `schema.json`.
     pub tables: Vec<Arc<str>>,
+    /// The names of the engine's extensions that the structure needs.
+    pub extensions: Vec<String>,
+    /// What the app holds and the blueprint does not, each with its kind and name, where that was asked for.
+    pub skipped: Vec<String>,
 }
 
 /// A piece of one table's rows: at most 4 MiB, cut after a row unless a single row is larger.

@@ -70,6 +70,38 @@ pub enum Error {
         /// The work.
         what: &'static str,
     },
+    /// The server refuses what was asked for to the login in use: a grant helps.
+    #[error("{what}: {why}")]
+    Denied {
+        /// What was being done, and to what.
+        what: String,
+        /// What the server said, and which right is missing.
+        why: String,
+    },
+    /// A server or login is set up in a way that does not do.
+    #[error("{what} can't be used: {why}")]
+    Setup {
+        /// The server, by address and database, or the login.
+        what: String,
+        /// What is wrong with it, and the way out.
+        why: String,
+    },
+    /// A server can't be reached, or its connection broke: another try later may succeed.
+    #[error("{what}: the server can't be reached or has gone: {why}")]
+    Unreachable {
+        /// What was being done, and to which server.
+        what: String,
+        /// What was seen.
+        why: String,
+    },
+    /// PostgreSQL failed in a way that has no variant of its own.
+    #[error("{what}: {why}")]
+    Postgres {
+        /// What was being done, and to what.
+        what: String,
+        /// What the server said.
+        why: String,
+    },
     /// The file system failed.
     #[error("{what}: {source}")]
     Io {

@@ -31,6 +31,8 @@ pub(super) fn draw(catalog: &Catalog) -> Result<Blueprint> {
         pre_data: pre_data.into(),
         post_data: post_data.into(),
         tables: catalog.schema.tables.iter().map(|table| Arc::from(table.name.as_str())).collect(),
+        extensions: Vec::new(),
+        skipped: Vec::new(),
     })
 }
 

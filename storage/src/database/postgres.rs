@@ -1,0 +1,64 @@
+//! PostgreSQL: an app that is one schema of a database.
+
+use async_trait::async_trait;
+
+use super::{Blueprint, Database, Dump, Load, Occupancy};
+use crate::{Error, Result};
+
+mod address;
+
+pub use address::PostgresAddress;
+
+/// Where an app is.
+#[derive(Clone, Debug)]
+pub struct PostgresPlace {
+    /// The server, the database in it, and the login that reads it.
+    pub address: PostgresAddress,
+    /// The app's schema.
+    pub schema: String,
+    /// The login under which an archive's SQL runs; where there is none, that of `address`, and nothing that is code.
+    pub import_address: Option<PostgresAddress>,
+}
+
+/// What is asked for beside the usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PostgresOptions {
+    /// An export leaves out what can't be carried, and says so in the blueprint.
+    pub skip_unsupported: bool,
+    /// An import runs views, functions, triggers and policies of an archive with the rights of `address`.
+    pub allow_code: bool,
+    /// An import renames the schema in the bodies of functions that name it.
+    pub rewrite_bodies: bool,
+    /// An import restores owners and grants.
+    pub grants: bool,
+}
+
+/// An app's schema in a PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct PostgresDatabase {
+    place: PostgresPlace,
+    options: PostgresOptions,
+}
+
+impl PostgresDatabase {
+    /// The app at a place, which need not exist.
+    #[must_use]
+    pub fn new(place: PostgresPlace, options: PostgresOptions) -> Self {
+        Self { place, options }
+    }
+}
+
+#[async_trait]
+impl Database for PostgresDatabase {
+    async fn occupancy(&self) -> Result<Occupancy> {
+        Err(Error::Stopped { what: "PostgreSQL" })
+    }
+
+    async fn dump(&self) -> Result<Box<dyn Dump>> {
+        Err(Error::Stopped { what: "PostgreSQL" })
+    }
+
+    async fn load(&self, _blueprint: Blueprint) -> Result<Box<dyn Load>> {
+        Err(Error::Stopped { what: "PostgreSQL" })
+    }
+}
