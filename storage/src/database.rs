@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::Result;
 
+mod chunk;
 mod postgres;
 mod sqlite;
 mod summary;

@@ -3,9 +3,24 @@
 use async_trait::async_trait;
 
 use super::{Blueprint, Database, Dump, Load, Occupancy};
-use crate::{Error, Result};
+use crate::Result;
 
 mod address;
+mod build;
+mod catalog;
+mod copy_out;
+mod documents;
+mod draw;
+mod dump;
+mod graph;
+mod load;
+mod quote;
+mod pooler;
+mod sequences;
+mod session;
+mod snapshot;
+mod sql;
+mod target;
 
 pub use address::PostgresAddress;
 
@@ -51,14 +66,14 @@ impl PostgresDatabase {
 #[async_trait]
 impl Database for PostgresDatabase {
     async fn occupancy(&self) -> Result<Occupancy> {
-        Err(Error::Stopped { what: "PostgreSQL" })
+        target::occupancy(&self.place).await
     }
 
     async fn dump(&self) -> Result<Box<dyn Dump>> {
-        Err(Error::Stopped { what: "PostgreSQL" })
+        Ok(Box::new(dump::PostgresDump::start(self).await?))
     }
 
-    async fn load(&self, _blueprint: Blueprint) -> Result<Box<dyn Load>> {
-        Err(Error::Stopped { what: "PostgreSQL" })
+    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
+        Ok(Box::new(load::PostgresLoad::start(self, blueprint).await?))
     }
 }

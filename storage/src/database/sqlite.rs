@@ -10,7 +10,6 @@ use crate::{Error, Result, sibling};
 mod affinity;
 mod blueprint;
 mod catalog;
-mod chunk;
 mod commit;
 mod connection;
 mod decode;

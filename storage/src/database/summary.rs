@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
+use super::chunk::RowSink;
+use crate::Result;
+
 /// The sum modulo 2^128 of the first 16 bytes, as a little-endian number, of SHA-256 of each encoded row without its newline.
 ///
 /// It does not depend on the order of rows. It finds accidents, not an adversary. `Display` gives 32 hexadecimal digits, most
@@ -34,6 +39,37 @@ pub struct TableSummary {
     pub bytes: u64,
     /// Their digest.
     pub digest: RowsDigest,
+}
+
+/// Counts and digests rows.
+#[derive(Default)]
+pub(super) struct Summer {
+    row: Sha256,
+    rows: u64,
+    bytes: u64,
+    digest: RowsDigest,
+}
+
+impl Summer {
+    /// What has been counted, as that of a table.
+    pub(super) fn summary(&self, table: &str) -> TableSummary {
+        TableSummary { name: table.to_owned(), rows: self.rows, bytes: self.bytes, digest: self.digest }
+    }
+}
+
+impl RowSink for Summer {
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.row.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        self.digest.add_row(self.row.finalize_reset().into());
+        self.rows += 1;
+        self.bytes += 1;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
+use super::session::Session;
 use crate::{Error, Result};
 
 /// A server, a database in it, and a login. Neither `Debug` nor `Display` shows the password.
@@ -37,6 +38,11 @@ impl PostgresAddress {
         Self { options: self.options.clone().database(name) }
     }
 
+    /// What the driver takes.
+    pub(super) const fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// The database's name.
     #[must_use]
     pub fn database(&self) -> &str {
@@ -55,7 +61,8 @@ impl PostgresAddress {
     /// # Errors
     /// `Unreachable`, `Denied`.
     pub async fn schemas(&self) -> Result<Vec<String>> {
-        Err(Error::Stopped { what: "PostgreSQL" })
+        const SCHEMAS: &str = "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+        self.names(SCHEMAS, "listing schemas").await
     }
 
     /// The databases of the server that take connections, without templates.
@@ -63,7 +70,22 @@ impl PostgresAddress {
     /// # Errors
     /// `Unreachable`, `Denied`.
     pub async fn databases(&self) -> Result<Vec<String>> {
-        Err(Error::Stopped { what: "PostgreSQL" })
+        const DATABASES: &str = "SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate";
+        self.names(DATABASES, "listing databases").await
+    }
+
+    /// The names that a query gives, in the order of their bytes.
+    async fn names(&self, query: &str, what: &str) -> Result<Vec<String>> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let mut session = Session::open(self).await?;
+        let named: Vec<Named> = session.fetch(query, "", &format!("{what} of {self}")).await?;
+        let mut names: Vec<_> = named.into_iter().map(|named| named.name).collect();
+        names.sort_unstable();
+        session.close().await?;
+        Ok(names)
     }
 }
 

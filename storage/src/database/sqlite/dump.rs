@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::chunk::Chunker;
 use super::{
     blueprint,
     catalog::Catalog,
-    chunk::Chunker,
     connection, scan,
     scan::Check,
     schema::Schema,

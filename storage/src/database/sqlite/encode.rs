@@ -3,19 +3,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rusqlite::types::ValueRef;
 
+use super::super::chunk::RowSink;
 use crate::Result;
 
 /// How many bytes are encoded at once: a multiple of three, so that base64 has padding at its end alone.
 const BASE64_PIECE_BYTES: usize = 3 * 4_096;
-
-/// What takes encoded rows.
-pub(super) trait RowSink {
-    /// Takes a piece of the current row.
-    fn push(&mut self, bytes: &[u8]) -> Result<()>;
-
-    /// Ends the current row. The newline is the sink's to write.
-    fn end_row(&mut self) -> Result<()>;
-}
 
 /// Writes one row.
 pub(super) fn row<'a>(sink: &mut impl RowSink, values: impl Iterator<Item = Result<ValueRef<'a>>>) -> Result<()> {

@@ -1,10 +1,10 @@
 //! A walk over a table's rows, encoded into a sink: the same for an export and for the check of an import.
 
 use rusqlite::{Connection, Row, types::ValueRef};
-use sha2::{Digest, Sha256};
 
-use super::{affinity::Affinity, encode, encode::RowSink, schema::Table};
-use crate::{Error, Result, RowsDigest, TableSummary};
+use super::super::{chunk::RowSink, summary::Summer};
+use super::{affinity::Affinity, encode, schema::Table};
+use crate::{Error, Result, TableSummary};
 
 /// Whether values are held against what their columns would make of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,29 +50,5 @@ fn describe(table: &Table, row: &Row<'_>, number: u64, index: usize, objection: 
 pub(super) fn summarize(connection: &Connection, table: &Table) -> Result<TableSummary> {
     let mut summer = Summer::default();
     scan(connection, table, Check::Nothing, &mut summer)?;
-    Ok(TableSummary { name: table.name.clone(), rows: summer.rows, bytes: summer.bytes, digest: summer.digest })
-}
-
-/// Counts and digests rows.
-#[derive(Default)]
-struct Summer {
-    row: Sha256,
-    rows: u64,
-    bytes: u64,
-    digest: RowsDigest,
-}
-
-impl RowSink for Summer {
-    fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.row.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        self.digest.add_row(self.row.finalize_reset().into());
-        self.rows += 1;
-        self.bytes += 1;
-        Ok(())
-    }
+    Ok(summer.summary(&table.name))
 }

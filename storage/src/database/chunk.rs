@@ -2,8 +2,16 @@
 
 use bytes::Bytes;
 
-use super::encode::RowSink;
 use crate::Result;
+
+/// What takes encoded rows.
+pub(super) trait RowSink {
+    /// Takes a piece of the current row.
+    fn push(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Ends the current row. The newline is the sink's to write.
+    fn end_row(&mut self) -> Result<()>;
+}
 
 /// A chunk that ends with a row goes out from here on.
 const ENOUGH_BYTES: usize = 256 << 10;

@@ -1,0 +1,103 @@
+//! What can't be carried: told whole, by name.
+
+use super::super::catalog::{Column, Relation, class};
+use super::*;
+
+/// Types of columns whose values are names or numbers of things that an import has in no place yet, or elsewhere.
+const UNCARRIED_TYPES: &[&str] = &[
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+];
+
+impl Drawing<'_> {
+    /// Kinds of things that nobody here reads.
+    pub(super) fn note_strange(&mut self) {
+        for (object, described) in self.catalog.members.strange() {
+            self.strange.insert(described);
+            self.strange_objects.insert(object);
+        }
+        for extension in self.catalog.members.tables_of_extensions() {
+            self.strange.insert(format!("rows of tables that extension {extension} keeps in the schema"));
+        }
+        for dependency in &self.catalog.dependencies {
+            if let Some(described) = &dependency.described {
+                self.strange.insert(described.clone());
+                self.strange_objects.insert(dependency.of);
+            }
+        }
+    }
+
+    pub(super) fn object_to_things(&mut self) {
+        let catalog = self.catalog;
+        for relation in &catalog.relations {
+            let Some(node) = self.graph.maker(ObjectId { class: class::CLASS, id: relation.id }) else { continue };
+            for why in self.objections_to(relation) {
+                self.object_to(node, why);
+            }
+        }
+        for rule in catalog.rules.iter().filter(|rule| rule.name != "_RETURN") {
+            let relation = catalog.relation(rule.relation).map(|relation| relation.name.as_str()).unwrap_or_default();
+            self.strange.insert(format!("rule {} on {relation}", rule.name));
+        }
+        for index in catalog.indexes.iter().filter(|index| index.tablespace.is_some()) {
+            self.strange.insert(format!("the tablespace of index {}", index.name));
+        }
+    }
+
+    fn objections_to(&mut self, relation: &Relation) -> Vec<String> {
+        let mut whys = Vec::new();
+        if relation.is_typed {
+            whys.push("it is a table of a type".to_owned());
+        }
+        if relation.parents.is_some() && !relation.is_partition {
+            whys.push("it inherits from another table".to_owned());
+        }
+        if let Some(method) = relation.method.as_deref().filter(|&method| method != "heap") {
+            whys.push(format!("its access method is {method}"));
+        }
+        let is_here = |id: &u32| self.catalog.relation(*id).is_some();
+        if relation.is_partition && !relation.parents.iter().flatten().all(is_here) {
+            whys.push("it is a partition of a table in another schema".to_owned());
+        }
+        if !relation.children.iter().flatten().all(is_here) {
+            whys.push("a partition or child of it is in another schema".to_owned());
+        }
+        let columns = self.catalog.columns.get(&relation.id).into_iter().flatten();
+        whys.extend(columns.filter(|_| relation.kind == "r").filter_map(|column| self.objection_to_column(column)));
+        if relation.tablespace.is_some() {
+            self.strange.insert(format!("the tablespace of {}", relation.name));
+        }
+        whys
+    }
+
+    fn objection_to_column(&self, column: &Column) -> Option<String> {
+        let name = self.catalog.text.types.get(&(column.type_id, column.modifier))?;
+        let bare = name.trim_end_matches("[]");
+        UNCARRIED_TYPES.contains(&bare).then(|| format!("column {} is of type {name}, whose values may mean nothing elsewhere", column.name))
+    }
+
+    /// A thing that is not of this schema: an extension's is needed, a built-in one is always there, another's can't be carried.
+    pub(super) fn look_abroad(&mut self, node: NodeId, on: ObjectId) {
+        if on.class == class::NAMESPACE && on.id == self.catalog.schema_id {
+            return;
+        }
+        if self.strange_objects.contains(&on) {
+            let what = self.catalog.foreign.get(&on).map(|foreign| foreign.described.clone());
+            return self.object_to(node, format!("it needs {}", what.as_deref().unwrap_or("what can't be carried")));
+        }
+        let Some(foreign) = self.catalog.foreign.get(&on) else { return };
+        match (&foreign.extension, on.class) {
+            (Some(extension), _) if extension == "plpgsql" => {}
+            (Some(extension), _) => drop(self.extensions.insert(extension.clone())),
+            (None, class::LANGUAGE) => {}
+            (None, class::EXTENSION) => {}
+            (None, _) => self.object_to(node, format!("it needs {}, which is not in the schema", foreign.described)),
+        }
+    }
+}

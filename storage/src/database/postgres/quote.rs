@@ -1,0 +1,36 @@
+//! Names and strings as SQL.
+
+/// The name that stands for the app's schema in a blueprint.
+pub(super) const PLACEHOLDER: &str = "coffer_schema";
+
+/// A name as an identifier, always in quotes: what is a keyword differs between releases.
+pub(super) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name in the schema that a blueprint is free of.
+pub(super) fn own(name: &str) -> String {
+    format!("{PLACEHOLDER}.{}", ident(name))
+}
+
+/// A text as a string constant that reads the same whatever `standard_conforming_strings` is.
+pub(super) fn literal(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    match doubled.contains('\\') {
+        true => format!("E'{}'", doubled.replace('\\', "\\\\")),
+        false => format!("'{doubled}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_doubled() {
+        assert_eq!(ident("a\"b"), "\"a\"\"b\"");
+        assert_eq!(own("t"), "coffer_schema.\"t\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
+    }
+}
