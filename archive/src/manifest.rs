@@ -33,6 +33,10 @@ pub struct Manifest {
     pub fingerprint: String,
     /// Names of the engine's extensions that the structure needs.
     pub extensions: Vec<String>,
+    /// What the app held and the archive does not, each with its kind and name, where whoever made it asked to go on
+    /// without. No member of the document where there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
 }
 
 /// A database engine.
@@ -186,4 +190,28 @@ pub(crate) fn check_sequences(sequences: &[u8]) -> Result<(), String> {
         _called: bool,
     }
     json::from_slice::<Sequences>(sequences).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reader::document::parse_manifest;
+
+    const OLD: &str = r#"{"format":"coffer/1","archive_id":"00000000000000000000000000000000","created":"c","generator":"g",
+        "source":"s","app":"a","engine":{"kind":"postgres","version":"15"},"row_encoding":"copy","fingerprint":"f",
+        "extensions":["citext"]}"#;
+
+    #[test]
+    fn what_was_skipped_is_told_where_there_is_something() {
+        let mut manifest = parse_manifest(OLD.as_bytes()).unwrap();
+        assert!(manifest.skipped.is_empty());
+        assert!(!serde_json::to_string(&manifest).unwrap().contains("skipped"));
+        manifest.skipped = vec!["foreign table f".into(), "rule \"r\" on v".into()];
+        let written = serde_json::to_vec(&manifest).unwrap();
+        assert_eq!(parse_manifest(&written).unwrap(), manifest);
+        let with = |value: &str| OLD.replace("[\"citext\"]", &format!("[],\"skipped\":{value}"));
+        assert!(parse_manifest(with("[]").as_bytes()).is_ok());
+        for wrong in ["null", "\"f\"", "[1]", "{}", "[null]"] {
+            assert!(parse_manifest(with(wrong).as_bytes()).is_err(), "{wrong}");
+        }
+    }
 }

@@ -74,6 +74,7 @@ fn random_archive(random: &mut Random, compression: Compression) -> coffer_archi
         row_encoding: RowEncoding::Jsonl,
         fingerprint: fingerprint(schema, b"", b""),
         extensions: vec![],
+        skipped: vec![],
     };
     let mut writer = Writer::new(Vec::new(), &manifest, compression)?;
     writer.structure(schema, b"", b"")?;

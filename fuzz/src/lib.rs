@@ -43,6 +43,7 @@ pub fn honest(compression: Compression) -> Vec<u8> {
         row_encoding: RowEncoding::Jsonl,
         fingerprint: fingerprint(schema, b"", b""),
         extensions: vec![],
+        skipped: vec![],
     };
     write(&manifest, schema, compression).expect("an honest archive")
 }

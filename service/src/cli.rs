@@ -117,7 +117,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(load()?, report).await,
             Command::Demo(demo) => demo.run(report).await,
-            Command::Apps => apps::run(&load()?, report),
+            Command::Apps => apps::run(&load()?, report).await,
             Command::Export(export) => export.run(&load()?, report).await,
             Command::Restore(restore) => restore.run(&load()?, report).await,
             Command::Inspect(inspect) => inspect.run(&load()?, report).await,

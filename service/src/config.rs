@@ -2,18 +2,25 @@
 
 mod file;
 mod keys;
+mod login;
+mod password;
+mod pattern;
+mod postgres;
 mod source;
 mod units;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use file::environment;
 pub use keys::{KeyFiles, Keys, parse_recipients, read_identities, read_secret, write_secret};
-pub use source::{Pattern, Source};
+pub use pattern::Pattern;
+pub use postgres::PostgresPattern;
+pub use source::{DatabasePattern, Source};
 pub use units::ByteSize;
 
-use crate::name::Name;
+use crate::name::{AppName, Name};
 use crate::{Error, Result};
 use file::ConfigFile;
 
@@ -39,6 +46,15 @@ pub struct Config {
     pub keys: KeyFiles,
     /// The families of apps.
     pub sources: Vec<Source>,
+}
+
+/// What the sources hold.
+#[derive(Debug)]
+pub struct Listing {
+    /// The apps, source by source.
+    pub apps: Vec<AppName>,
+    /// The sources whose apps can't be listed, each with the reason.
+    pub unlisted: Vec<String>,
 }
 
 impl Config {
@@ -82,6 +98,24 @@ impl Config {
         })
     }
 
+    /// The apps of all sources.
+    ///
+    /// # Errors
+    /// Those of [`Source::apps`], naming the source: nothing is left out of the list in silence.
+    pub async fn apps(&self) -> Result<Listing> {
+        let mut listing = Listing { apps: Vec::new(), unlisted: Vec::new() };
+        for source in &self.sources {
+            let named = |app| AppName { source: source.name.clone(), app };
+            match source.unlisted() {
+                Some(why) => {
+                    listing.unlisted.push(format!("the apps of source {} can't be listed: {why}", source.name))
+                }
+                None => listing.apps.extend(source.apps().await?.into_iter().map(named)),
+            }
+        }
+        Ok(listing)
+    }
+
     fn assemble(
         path: Option<&Path>,
         base: &Path,
@@ -97,13 +131,16 @@ impl Config {
             Some(path) if source.is_empty() => {
                 return Err(Error::Usage(format!("{}: there is no [[source]]: add one", path.display())));
             }
-            Some(_) => source.into_iter().map(|source| Source::new(base, source)).collect::<Result<Vec<_>>>()?,
+            Some(_) => {
+                source.into_iter().map(|source| Source::new(base, source, &environment)).collect::<Result<Vec<_>>>()?
+            }
         };
         for (position, source) in sources.iter().enumerate() {
             if sources.iter().take(position).any(|other| other.name == source.name) {
                 return Err(Error::Usage(format!("two [[source]]s have the name {:?}", source.name.as_str())));
             }
         }
+        check_variables(&sources, &environment)?;
         let idle = setting("COFFER_SERVER_IDLE_TIMEOUT", server.idle_timeout);
         Ok(Self {
             file: path.map(Path::to_owned),
@@ -125,6 +162,23 @@ impl Config {
             sources,
         })
     }
+}
+
+/// Refuses a password in the environment that two sources would take.
+fn check_variables(sources: &[Source], environment: &impl Fn(&str) -> Option<String>) -> Result<()> {
+    let mut prefixes = HashMap::new();
+    for source in sources.iter().filter(|source| matches!(source.database, DatabasePattern::Postgres(_))) {
+        let prefix = postgres::variable_prefix(source.name.as_str());
+        let Some(other) = prefixes.insert(prefix.clone(), &source.name) else { continue };
+        let variables = ["DATABASE_PASSWORD", "IMPORT_DATABASE_PASSWORD"].map(|rest| format!("{prefix}_{rest}"));
+        let mut variables = variables.into_iter().flat_map(|variable| [format!("{variable}_FILE"), variable]);
+        let set = variables.find(|variable| environment(variable).is_some());
+        if let Some(variable) = set {
+            let why = format!("{variable} is that of source {other} and of source {}: rename one", source.name);
+            return Err(Error::Usage(why));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::Args;
+use coffer_storage::PostgresOptions;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -50,7 +51,8 @@ impl Demo {
         moved?;
 
         let source = config.source(&"local".parse()?)?;
-        let (original, copy) = (App::of(source, &"acme".parse()?)?, App::of(source, &"acme-copy".parse()?)?);
+        let open = |name: &str| App::of(source, &name.parse()?, PostgresOptions::default());
+        let (original, copy) = (open("acme")?, open("acme-copy")?);
         let same = compare::compare(&original, &copy).await?;
         let peak = peak_memory();
         let text = format!(

@@ -6,6 +6,9 @@ use coffer_archive as archive;
 use coffer_crypto as crypto;
 use coffer_storage as storage;
 
+/// When whoever met a passing failure is asked to come again.
+const RETRY_AFTER_SECONDS: u32 = 30;
+
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -124,6 +127,14 @@ pub enum Outcome {
     NoSpace,
     /// Too many transfers at once.
     Overloaded,
+    /// A database's server refuses what its login asks for.
+    Denied,
+    /// A database's server or login is set up so that it does not do.
+    Setup,
+    /// A database's server can't be reached.
+    Unreachable,
+    /// PostgreSQL failed.
+    Postgres,
     /// The other side stalled.
     Stalled,
     /// The other side left.
@@ -154,9 +165,22 @@ impl Outcome {
             Self::TooLarge => (1, 413, "too-large", "The archive is too large"),
             Self::NoSpace => (1, 507, "no-space", "No space is left"),
             Self::Overloaded => (1, 503, "overloaded", "Too many transfers at once"),
+            Self::Denied => (1, 502, "denied", "The database's server refuses it"),
+            Self::Setup => (1, 500, "setup", "The database's server is not set up for it"),
+            Self::Unreachable => (1, 503, "unreachable", "The database's server can't be reached"),
+            Self::Postgres => (1, 500, "postgres", "PostgreSQL failed"),
             Self::Stalled => (1, 408, "stalled", "The transfer stalled"),
             Self::Left => (1, 400, "broken-off", "The transfer was broken off"),
             Self::Interrupted => (130, 503, "interrupted", "It was interrupted"),
+        }
+    }
+
+    /// After how many seconds another try may succeed by itself, where it may.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Overloaded | Self::Unreachable => Some(RETRY_AFTER_SECONDS),
+            _ => None,
         }
     }
 
@@ -259,6 +283,10 @@ fn storage_outcome(error: &storage::Error) -> Outcome {
         E::Changed { .. } => Outcome::Changed,
         E::Refused { .. } => Outcome::Damaged,
         E::NoSpace { .. } => Outcome::NoSpace,
+        E::Denied { .. } => Outcome::Denied,
+        E::Setup { .. } => Outcome::Setup,
+        E::Unreachable { .. } => Outcome::Unreachable,
+        E::Postgres { .. } => Outcome::Postgres,
         E::Io { source, .. } => io_outcome(source),
         E::Busy { .. } | E::Corrupt { .. } | E::Stopped { .. } | E::Sqlite { .. } => Outcome::Failed,
     }
@@ -312,6 +340,8 @@ mod tests {
         let sealed = io::Error::from(crypto::Error::Io(inner));
         let error = Error::from(archive::Error::Io(sealed));
         assert_eq!(error.outcome(), Outcome::Stalled);
+        let refused = storage::Error::Denied { what: "reading table t".into(), why: "permission denied".into() };
+        assert_eq!(Error::from(io::Error::from(Error::from(refused).about("app a"))).outcome(), Outcome::Denied);
         let damaged = io::Error::from(crypto::Error::HeaderTag);
         assert_eq!(Error::from(archive::Error::Io(damaged)).outcome(), Outcome::Damaged);
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::routing::{any, get, post};
 use axum::{Json, Router, middleware};
 use coffer_crypto::{Passphrase, SigningKey, Unlock, WorkFactor};
+use coffer_storage::PostgresOptions;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -104,8 +105,12 @@ impl Service {
         self.inner.config.source(&app.source)
     }
 
-    fn app(&self, app: &AppName) -> Result<App> {
-        App::of(self.source(app)?, &app.app)
+    fn app(&self, app: &AppName, options: PostgresOptions) -> Result<App> {
+        App::of(self.source(app)?, &app.app, options)
+    }
+
+    fn target(&self, app: &AppName, options: PostgresOptions) -> Result<App> {
+        App::target(self.source(app)?, &app.app, options)
     }
 
     /// What an import may be opened with: the service's identity, and what the request brings.

@@ -12,6 +12,7 @@ mod files;
 mod foreign;
 mod http;
 mod measure;
+pub mod postgres;
 mod process;
 mod random;
 pub mod recovery;

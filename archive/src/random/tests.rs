@@ -70,6 +70,7 @@ fn writer(compression: &str) -> Writer<Vec<u8>> {
         row_encoding: RowEncoding::Jsonl,
         fingerprint: fingerprint(schema, b"", b""),
         extensions: vec![],
+        skipped: vec![],
     };
     let mut writer = Writer::new(Vec::new(), &manifest, compression.parse::<Compression>().unwrap()).unwrap();
     writer.structure(schema, b"", b"").unwrap();

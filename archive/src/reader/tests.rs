@@ -23,6 +23,7 @@ fn manifest() -> Manifest {
         row_encoding: RowEncoding::Jsonl,
         fingerprint: fingerprint(schema, pre, post),
         extensions: vec![],
+        skipped: vec![],
     }
 }
 

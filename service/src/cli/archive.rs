@@ -68,6 +68,9 @@ impl Inspect {
         if summary.objects.vanished > 0 {
             lines.push(format!("vanished  {} objects, deleted before they could be read", summary.objects.vanished));
         }
+        let named = |kind: &'static str| move |thing: &String| format!("{kind} {}", thing.escape_debug());
+        lines.extend(manifest.extensions.iter().map(named("extension")));
+        lines.extend(manifest.skipped.iter().map(named("skipped  ")));
         // What is not read can't be vouched for.
         lines.extend(
             signed_by(&summary).map(|key| format!("signature {key}; `coffer verify --trust` tells what it covers")),
@@ -155,7 +158,8 @@ impl Verify {
         );
         let summary = json!({
             "whole": true, "archive_id": manifest.archive_id, "rows": rows, "tables": tables, "objects": objects,
-            "vanished": summary.objects.vanished, "signed_by": signed_by(&summary), "bytes": bytes, "seconds": seconds,
+            "vanished": summary.objects.vanished, "skipped": manifest.skipped, "signed_by": signed_by(&summary),
+            "bytes": bytes, "seconds": seconds,
             "created": manifest.created, "app": app(&manifest),
         });
         report.summary(&text, &summary)

@@ -1,10 +1,11 @@
 //! `coffer config check`.
 
+use coffer_crypto::Recipient;
 use serde::Serialize;
 
 use super::report::Report;
 use crate::Result;
-use crate::config::Config;
+use crate::config::{Config, DatabasePattern, Source};
 
 #[derive(Serialize)]
 struct InForce {
@@ -26,16 +27,51 @@ struct InForce {
 struct SourceInForce {
     name: String,
     database: String,
+    database_password: Option<String>,
+    schema: Option<String>,
+    import_database: Option<String>,
+    import_database_password: Option<String>,
     objects: Option<String>,
     recipients: Vec<String>,
 }
 
-/// Prints what is in force. Secrets are in files, of which the names are told and never the content.
+impl SourceInForce {
+    fn of(source: &Source) -> Self {
+        let in_force = Self {
+            name: source.name.to_string(),
+            database: String::new(),
+            database_password: None,
+            schema: None,
+            import_database: None,
+            import_database_password: None,
+            objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
+            recipients: texts(&source.recipients),
+        };
+        match &source.database {
+            DatabasePattern::Sqlite(path) => Self { database: format!("sqlite:{}", path.as_str()), ..in_force },
+            DatabasePattern::Postgres(pattern) => {
+                let (database_password, import_database_password) = pattern.passwords();
+                Self {
+                    database: pattern.database().to_owned(),
+                    database_password: Some(database_password),
+                    schema: Some(pattern.schema().to_owned()),
+                    import_database: pattern.import_database().map(str::to_owned),
+                    import_database_password,
+                    ..in_force
+                }
+            }
+        }
+    }
+}
+
+fn texts(recipients: &[Recipient]) -> Vec<String> {
+    recipients.iter().map(ToString::to_string).collect()
+}
+
+/// Prints what is in force, and asks nobody. Of a secret it tells where it is, and never what.
 pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
     let keys = config.keys.load()?;
     let signing_key = config.keys.signing_key()?;
-    let texts =
-        |recipients: &[coffer_crypto::Recipient]| recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
     let in_force = InForce {
         file: config.file.as_ref().map(|file| file.display().to_string()),
         listen: config.listen.clone(),
@@ -47,16 +83,7 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
         signing_key_file: config.keys.signing_key_file.as_ref().map(|file| file.display().to_string()),
         signing_public_key: signing_key.map(|key| key.public().to_string()),
         require_encryption: config.keys.require_encryption,
-        sources: config
-            .sources
-            .iter()
-            .map(|source| SourceInForce {
-                name: source.name.to_string(),
-                database: format!("sqlite:{}", source.database.as_str()),
-                objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
-                recipients: texts(&source.recipients),
-            })
-            .collect(),
+        sources: config.sources.iter().map(SourceInForce::of).collect(),
         warnings: warnings(config, &keys),
     };
     let text = toml::to_string(&in_force).unwrap_or_default();
@@ -77,6 +104,11 @@ fn warnings(config: &Config, keys: &crate::config::Keys) -> Vec<String> {
                 "{file_name} alone opens what is written: copy it off this machine, or add a second recipient whose \
                  identity is kept elsewhere to [keys] recipients"
             ));
+        }
+    }
+    for source in &config.sources {
+        if let DatabasePattern::Postgres(pattern) = &source.database {
+            warnings.extend(pattern.warnings().iter().map(|warning| format!("source {}: {warning}", source.name)));
         }
     }
     if keys.recipients.is_empty() {

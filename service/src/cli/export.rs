@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::Args;
 use coffer_archive::Compression;
+use coffer_storage::PostgresOptions;
 use serde::Serialize;
 
 use super::flags::SealFlags;
@@ -23,7 +24,8 @@ const PATIENT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Stream an app into an archive
 ///
-/// Its rows and files go into one archive as they are read. The file appears under its name only when it is whole.
+/// Its rows and files go into one archive as they are read. The file appears under its name only when it is whole. What the
+/// archive could not carry without loss makes the export fail, and is named.
 #[derive(Args)]
 pub(super) struct Export {
     /// The app, as SOURCE/APP
@@ -37,6 +39,12 @@ pub(super) struct Export {
     /// How hard to try: 1 (fast) to 12 (small) for gzip, to 19 for zstd [default: 1 for gzip, 3 for zstd]
     #[arg(long, value_name = "N")]
     level: Option<u8>,
+    /// Leave out what can't be carried, in place of refusing the app; for apps in PostgreSQL
+    ///
+    /// Nothing is left out in silence: each thing is told at the end and named in the archive's manifest, where `coffer
+    /// inspect` shows it, and whoever restores the archive is told again. Rows are never left out of a table that is carried.
+    #[arg(long)]
+    skip_unsupported: bool,
     #[command(flatten)]
     seal: SealFlags,
 }
@@ -47,6 +55,7 @@ struct Exported {
     bytes: u64,
     entries: u64,
     vanished: u64,
+    skipped: Vec<String>,
     seconds: f64,
 }
 
@@ -64,7 +73,8 @@ impl Export {
             return Err(Error::Usage("an archive is no sight for a terminal: add -o FILE, or pipe it on".into()));
         }
         let source = config.source(&self.app.source)?;
-        let app = App::of(source, &self.app.app)?;
+        let options = PostgresOptions { skip_unsupported: self.skip_unsupported, ..PostgresOptions::default() };
+        let app = App::of(source, &self.app.app, options)?;
         app.must_exist().await?;
         let packing = Packing {
             sealing: self.seal.sealing(config, source)?,
@@ -76,14 +86,16 @@ impl Export {
         let work = async {
             let budget = Budget::new(config.memory);
             let export = pipeline::Export::prepare(app, packing, budget, transfer.clone()).await?;
+            let skipped = export.skipped().to_vec();
             let archive = export.start(PATIENT);
             if to_stdout {
-                write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(|_| ())
+                write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(drop)?;
             } else {
-                write_file(archive, &self.output, &transfer).await
+                write_file(archive, &self.output, &transfer).await?;
             }
+            Ok(skipped)
         };
-        watched(&transfer, None, work).await?;
+        let skipped = watched(&transfer, None, work).await?;
         let seconds = begun.elapsed().as_secs_f64();
         let (bytes, entries, vanished) = (transfer.bytes(), transfer.entries(), transfer.vanished());
         if vanished > 0 {
@@ -92,6 +104,10 @@ impl Export {
                  `coffer inspect --entries` names them"
             ));
         }
+        if !skipped.is_empty() {
+            report.note(&format!("{} things can't be carried, and are not in the archive:", skipped.len()));
+            skipped.iter().for_each(|thing| report.note(&format!("  {}", thing.escape_debug())));
+        }
         let (name, size) = (&self.app, ByteSize::new(bytes));
         let text =
             format!("{name}: {size}, {entries} entries, {seconds:.1} s, {:.0} MiB/s", size.mebibytes() / seconds);
@@ -99,7 +115,7 @@ impl Export {
         if to_stdout {
             report.note(&text);
         } else {
-            report.summary(&text, &Exported { app, bytes, entries, vanished, seconds })?;
+            report.summary(&text, &Exported { app, bytes, entries, vanished, skipped, seconds })?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{Error, Result};
 
 /// The file as it is written; what it leaves out has a default.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
     #[serde(default)]
@@ -38,11 +38,16 @@ pub(super) struct KeySection {
     pub(super) require_encryption: bool,
 }
 
-#[derive(Debug, Deserialize)]
+/// It has no `Debug`, as its URLs may hold passwords.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceSection {
     pub(super) name: String,
     pub(super) database: String,
+    pub(super) schema: Option<String>,
+    pub(super) import_database: Option<String>,
+    pub(super) database_password_file: Option<String>,
+    pub(super) import_database_password_file: Option<String>,
     pub(super) objects: Option<String>,
     #[serde(default)]
     pub(super) recipients: Vec<String>,

@@ -1,5 +1,7 @@
 //! Configuration files as people write them.
 
+mod postgres;
+
 use super::*;
 
 fn load(text: &str) -> (tempfile::TempDir, Result<Config>) {
@@ -13,8 +15,8 @@ fn load(text: &str) -> (tempfile::TempDir, Result<Config>) {
 const SOURCE: &str =
     "[[source]]\nname = \"notes\"\ndatabase = \"sqlite:data/{app}.db\"\nobjects = \"file:data/{app}/files\"\n";
 
-#[test]
-fn paths_are_relative_to_the_file_and_apps_are_found_by_listing() {
+#[tokio::test]
+async fn paths_are_relative_to_the_file_and_apps_are_found_by_listing() {
     let (folder, config) = load(&format!("[server]\nmemory = \"16MiB\"\n{SOURCE}"));
     let config = config.unwrap();
     assert_eq!(config.memory.bytes(), 16 << 20);
@@ -23,9 +25,10 @@ fn paths_are_relative_to_the_file_and_apps_are_found_by_listing() {
     for name in ["acme.db", "b.c.db", "acme.db-wal", "not an app.db", "coffer_x.db"] {
         std::fs::write(data.join(name), "").unwrap();
     }
-    let apps = config.source(&"notes".parse().unwrap()).unwrap().apps().unwrap();
+    let apps = config.source(&"notes".parse().unwrap()).unwrap().apps().await.unwrap();
     assert_eq!(apps.iter().map(Name::as_str).collect::<Vec<_>>(), ["acme", "b.c"]);
-    assert_eq!(config.sources[0].database.fill(&apps[0]), data.join("acme.db"));
+    let DatabasePattern::Sqlite(database) = &config.sources[0].database else { panic!("another engine") };
+    assert_eq!(database.fill(&apps[0]), data.join("acme.db"));
 }
 
 #[test]

@@ -2,17 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
+use coffer_storage::PostgresOptions;
 use serde::Serialize;
 
 use super::path::AppPath;
 use super::{Problem, Service};
 use crate::Result;
+use crate::config::Listing;
 use crate::name::AppName;
 
 /// The apps of all sources.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Apps {
     apps: Vec<AppState>,
+    /// The sources whose apps can't be listed, each with the reason; there may be apps in them.
+    unlisted: Vec<String>,
 }
 
 /// One app.
@@ -31,18 +35,11 @@ impl From<AppName> for AppState {
 }
 
 /// The apps of all sources, by name.
-#[utoipa::path(get, path = "/v1/apps", tag = "apps", responses((status = 200, body = Apps), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/v1/apps", tag = "apps", 
+    responses((status = 200, body = Apps), (status = 401, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
-    let listed = tokio::task::spawn_blocking(move || -> Result<Vec<AppState>> {
-        let mut apps = Vec::new();
-        for source in &service.inner.config.sources {
-            let named = |app| AppState::from(AppName { source: source.name.clone(), app });
-            apps.extend(source.apps()?.into_iter().map(named));
-        }
-        Ok(apps)
-    });
-    let apps = listed.await.map_err(|_| crate::Error::StageLost)??;
-    Ok(Json(Apps { apps }))
+    let Listing { apps, unlisted } = service.inner.config.apps().await?;
+    Ok(Json(Apps { apps: apps.into_iter().map(AppState::from).collect(), unlisted }))
 }
 
 /// One app.
@@ -50,6 +47,6 @@ pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
     params(("source" = String, Path), ("app" = String, Path)),
     responses((status = 200, body = AppState), (status = 404, body = Problem)))]
 pub(super) async fn one(State(service): State<Service>, AppPath(name): AppPath) -> Result<Json<AppState>> {
-    service.app(&name)?.must_exist().await?;
+    service.app(&name, PostgresOptions::default())?.must_exist().await?;
     Ok(Json(name.into()))
 }

@@ -51,13 +51,31 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Lets a request through that bears the token.
-pub(super) async fn require_token(State(service): State<Service>, request: Request, next: Next) -> Response {
+/// What the bearer of a request's token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// Everything: the token of the token file.
+    Admin,
+}
+
+/// Makes sure that a request may have what could let an archive's author act with the service's rights: each further kind of
+/// token has to be decided on here.
+pub(super) fn must_be_admin(rights: Rights) -> Result<()> {
+    match rights {
+        Rights::Admin => Ok(()),
+    }
+}
+
+/// Lets a request through that bears the token, and tells what that may do.
+pub(super) async fn require_token(State(service): State<Service>, mut request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
-        Some((_, token)) if service.inner.token.is(token.trim()) => next.run(request).await,
+        Some((_, token)) if service.inner.token.is(token.trim()) => {
+            request.extensions_mut().insert(Rights::Admin);
+            next.run(request).await
+        }
         _ => {
             let mut response = Error::Unauthorized.into_response();
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use coffer_archive::Compression;
 use coffer_crypto::{Passphrase, Recipients, WorkFactor};
+use coffer_storage::PostgresOptions;
 use futures::StreamExt;
 use futures::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::auth::{Rights, must_be_admin};
 use super::path::AppPath;
 use super::{Problem, Service};
 use crate::config::parse_recipients;
 use crate::name::AppName;
 use crate::pipeline::{
-    ArchiveInput, Cancel, Direction, Export, Imported, Packing, PipeReader, Receiver, Sealing, Sender, Transfer,
+    App, ArchiveInput, Cancel, Direction, Export, Imported, Packing, PipeReader, Receiver, Sealing, Sender, Transfer,
     TransferState, import as run_import, pipe,
 };
 use crate::{Error, Result};
@@ -52,6 +54,9 @@ pub(super) struct ExportRequest {
     compression: Option<String>,
     /// How hard to compress: 1 (fast) to 12 (small) for gzip, to 19 for zstd.
     level: Option<u8>,
+    /// Leave out what can't be carried, and name it in the manifest, in place of refusing the app; for apps in PostgreSQL.
+    #[serde(default)]
+    skip_unsupported: bool,
 }
 
 /// The archive, as it is made. It has no `Content-Length`; where the export fails half-way, the connection is broken off.
@@ -62,7 +67,8 @@ pub(super) struct ExportRequest {
         (status = 200, description = "the archive: sealed, or a plain .tar.gz or .tar.zst", content(
             (Vec<u8> = "application/vnd.coffer"), (Vec<u8> = "application/gzip"), (Vec<u8> = "application/zstd")
         )),
-        (status = 404, body = Problem), (status = 422, body = Problem)
+        (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem), (status = 502, body = Problem), (status = 503, body = Problem)
     ))]
 pub(super) async fn export(State(service): State<Service>, AppPath(name): AppPath, body: Body) -> Response {
     let begun = match begin(&service, Direction::Export, name) {
@@ -84,9 +90,11 @@ type ExportHeaders = [(header::HeaderName, String); 2];
 
 async fn start_export(service: &Service, begun: &Begun, body: Body) -> Result<(Receiver<Bytes>, ExportHeaders)> {
     let Begun { name, transfer } = begun;
-    let app = service.app(name)?;
-    let request = read_request(body, service.inner.config.idle_timeout).await?;
-    let packing = packing(service, name, &request)?;
+    service.source(name)?.check(&name.app)?;
+    let request = export_request(&read_request(body, service.inner.config.idle_timeout).await?)?;
+    let options = PostgresOptions { skip_unsupported: request.skip_unsupported, ..PostgresOptions::default() };
+    let app = service.app(name, options)?;
+    let packing = packing(service, name, request)?;
     let (media_type, extension) = packing.media_type();
     let export = Export::prepare(app, packing, service.inner.budget.clone(), Arc::clone(transfer)).await?;
     let file = format!("attachment; filename=\"{}.{extension}\"", name.app);
@@ -143,11 +151,14 @@ async fn read_request(body: Body, idle: Duration) -> Result<Vec<u8>> {
     Ok(request)
 }
 
-fn packing(service: &Service, name: &AppName, body: &[u8]) -> Result<Packing> {
-    let request = match body {
-        [] => ExportRequest::default(),
-        body => serde_json::from_slice(body).map_err(|error| misunderstood(&error))?,
-    };
+fn export_request(body: &[u8]) -> Result<ExportRequest> {
+    match body {
+        [] => Ok(ExportRequest::default()),
+        body => serde_json::from_slice(body).map_err(|error| misunderstood(&error)),
+    }
+}
+
+fn packing(service: &Service, name: &AppName, request: ExportRequest) -> Result<Packing> {
     let compression = compression(request.compression.as_deref(), request.level)?;
     let sealing = sealing(service, name, request)?;
     Ok(Packing { sealing, compression, signing_key: service.inner.signing_key.clone() })
@@ -192,16 +203,38 @@ fn misunderstood(error: &serde_json::Error) -> Error {
     }
     Error::Usage(format!(
         "the request's body is not understood at line {}, column {}: it takes recipients (a list of texts), passphrase, \
-         encryption and compression (a text each), and level (a number)",
+         encryption and compression (a text each), level (a number), and skip_unsupported (true or false)",
         error.line(),
         error.column()
     ))
 }
 
-/// What an import may be asked for in the URL.
-#[derive(Debug, Deserialize)]
+/// What an import may be asked for in the URL; all of it is for apps in PostgreSQL.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ImportQuery {}
+#[into_params(parameter_in = Query)]
+pub(super) struct ImportQuery {
+    /// Runs the archive's views, functions, triggers, rules and policies with the rights of the service's own login, where
+    /// the source has no import_database: whoever wrote the archive then has these rights. Needs an admin's token.
+    #[serde(default)]
+    allow_code: bool,
+    /// Renames the schema in the bodies of functions that name it. Needs an admin's token.
+    #[serde(default)]
+    rewrite_bodies: bool,
+    /// Restores owners and grants. Needs an admin's token.
+    #[serde(default)]
+    grants: bool,
+}
+
+impl ImportQuery {
+    fn options(&self, rights: Rights) -> Result<PostgresOptions> {
+        let &Self { allow_code, rewrite_bodies, grants } = self;
+        if allow_code || rewrite_bodies || grants {
+            must_be_admin(rights)?;
+        }
+        Ok(PostgresOptions { allow_code, rewrite_bodies, grants, ..PostgresOptions::default() })
+    }
+}
 
 /// What an import brought.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -240,24 +273,27 @@ struct ObjectsAnswer {
 /// The archive as the body, into an app that is new or empty. Answers once all of it stands; after an error nothing does.
 #[utoipa::path(post, path = "/v1/apps/{source}/{app}/import", tag = "transfers",
     params(
-        ("source" = String, Path), ("app" = String, Path),
+        ("source" = String, Path), ("app" = String, Path), ImportQuery,
         ("coffer-passphrase" = Option<String>, Header, description = "opens an archive that is sealed with one")
     ),
     request_body(content = Vec<u8>, content_type = "application/vnd.coffer"),
     responses(
-        (status = 200, body = ImportAnswer), (status = 409, body = Problem), (status = 422, body = Problem)
+        (status = 200, body = ImportAnswer), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 502, body = Problem),
+        (status = 503, body = Problem)
     ))]
 pub(super) async fn import(
     State(service): State<Service>,
     AppPath(name): AppPath,
+    Extension(rights): Extension<Rights>,
     query: Result<Query<ImportQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if let Err(rejection) = query {
-        return Error::Usage(format!("{}: this version takes no parameters here", rejection.body_text()))
-            .into_response();
-    }
+    let options = match query.map_err(misplaced).and_then(|Query(query)| query.options(rights)) {
+        Ok(options) => options,
+        Err(error) => return error.into_response(),
+    };
     let begun = match begin(&service, Direction::Import, name) {
         Ok(begun) => begun,
         Err(error) => return error.into_response(),
@@ -266,7 +302,10 @@ pub(super) async fn import(
     let _leaving = CancelOnDrop(Arc::clone(&begun.transfer));
     let (name, running) = (begun.name.clone(), Arc::clone(&begun.transfer));
     let task = tokio::spawn(async move {
-        let imported = receive(&service, &name, &running, &headers, body.into_data_stream()).await;
+        let imported = match service.target(&name, options) {
+            Ok(app) => receive(&service, &app, &running, &headers, body.into_data_stream()).await,
+            Err(error) => Err(error),
+        };
         running.end(imported.as_ref().err());
         imported
     });
@@ -276,6 +315,13 @@ pub(super) async fn import(
         Err(_) => Error::StageLost.into_response(),
     };
     begun.mark(answer)
+}
+
+fn misplaced(rejection: QueryRejection) -> Error {
+    Error::Usage(format!(
+        "{}: allow_code, rewrite_bodies and grants may stand here, each true or false",
+        rejection.body_text()
+    ))
 }
 
 /// Whoever leaves stops the work. Once it is done, that changes nothing.
@@ -289,20 +335,19 @@ impl Drop for CancelOnDrop {
 
 async fn receive(
     service: &Service,
-    name: &AppName,
+    app: &App,
     transfer: &Arc<Transfer>,
     headers: &HeaderMap,
     body: BodyDataStream,
 ) -> Result<Imported> {
-    let app = service.app(name)?;
-    let _alone = service.import_alone(name)?;
+    let _alone = service.import_alone(&app.name)?;
     let passphrase = headers.get(PASSPHRASE_HEADER).map(passphrase).transpose()?;
     let (pieces, arriving) = pipe(PIECES);
     let idle = service.inner.config.idle_timeout;
     let keys = service.read_keys(passphrase)?;
     tokio::spawn(forward(body, pieces, idle));
     let input = ArchiveInput::new(PipeReader::new(arriving), "the request's body");
-    run_import(&app, input, keys, &service.inner.budget, transfer).await
+    run_import(app, input, keys, &service.inner.budget, transfer).await
 }
 
 fn passphrase(value: &HeaderValue) -> Result<Passphrase> {
@@ -385,5 +430,46 @@ impl Begun {
             answer.headers_mut().insert(TRANSFER_HEADER, id);
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(query: &str) -> Result<PostgresOptions> {
+        let uri = format!("/v1/apps/crm/acme/import{query}").parse().unwrap();
+        Query::try_from_uri(&uri)
+            .map_err(misplaced)
+            .and_then(|Query(query): Query<ImportQuery>| query.options(Rights::Admin))
+    }
+
+    #[test]
+    fn an_import_is_asked_for_in_its_url() {
+        for (query, expected) in [
+            ("", [false; 3]),
+            ("?allow_code=true", [true, false, false]),
+            ("?allow_code=false&rewrite_bodies=true", [false, true, false]),
+            ("?grants=true&allow_code=true", [true, false, true]),
+        ] {
+            let PostgresOptions { allow_code, rewrite_bodies, grants, skip_unsupported } = options(query).unwrap();
+            assert_eq!([allow_code, rewrite_bodies, grants], expected, "{query}");
+            assert!(!skip_unsupported);
+        }
+        for wrong in
+            ["?allow_code", "?allow_code=1", "?allow_codes=true", "?skip_unsupported=true", "?grants=true&grants=false"]
+        {
+            let error = options(wrong).unwrap_err();
+            assert!(error.outcome().exit() == 2 && error.to_string().contains("rewrite_bodies"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_export_is_asked_for_in_its_body() {
+        assert!(!export_request(b"").unwrap().skip_unsupported);
+        assert!(!export_request(b"{}").unwrap().skip_unsupported);
+        assert!(export_request(br#"{"skip_unsupported":true}"#).unwrap().skip_unsupported);
+        let Err(error) = export_request(br#"{"skip_unsupported":"geheim"}"#) else { panic!("it was taken") };
+        assert!(error.to_string().contains("skip_unsupported") && !error.to_string().contains("geheim"), "{error}");
     }
 }

@@ -1,11 +1,13 @@
 //! One app with its stores, opened.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use coffer_storage::{Database, LocalFolder, ObjectStore, Occupancy, SqliteDatabase};
+use coffer_storage::{
+    Database, EngineKind, LocalFolder, ObjectStore, Occupancy, PostgresDatabase, PostgresOptions, PostgresPlace,
+    SqliteDatabase,
+};
 
-use crate::config::Source;
+use crate::config::{DatabasePattern, PostgresPattern, Source};
 use crate::name::{AppName, Name};
 use crate::{Error, Result};
 
@@ -18,23 +20,52 @@ pub struct App {
     pub database: Arc<dyn Database>,
     /// Its objects, where its source has any.
     pub objects: Option<Arc<dyn ObjectStore>>,
-    place: PathBuf,
+    /// What its database is of: it takes archives of no other.
+    pub engine: EngineKind,
+    place: String,
 }
 
 impl App {
-    /// The app of this name in a source. Nothing is opened yet.
+    /// The app of this name in a source, to read it. Nothing is opened yet, but the file of a password is read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the source can't have an app of this name.
-    pub fn of(source: &Source, app: &Name) -> Result<Self> {
+    /// [`Error::NotFound`] where the source can't have an app of this name; [`Error::Usage`] where its name is too long there,
+    /// and where an option is for another engine.
+    pub fn of(source: &Source, app: &Name, options: PostgresOptions) -> Result<Self> {
+        Self::open(source, app, options, PostgresPattern::fill)
+    }
+
+    /// The app of this name in a source, to import into it: with the login under which an archive's SQL runs.
+    ///
+    /// # Errors
+    /// Those of [`App::of`].
+    pub fn target(source: &Source, app: &Name, options: PostgresOptions) -> Result<Self> {
+        Self::open(source, app, options, PostgresPattern::fill_for_import)
+    }
+
+    fn open(
+        source: &Source,
+        app: &Name,
+        options: PostgresOptions,
+        fill: impl FnOnce(&PostgresPattern, &Name) -> Result<PostgresPlace>,
+    ) -> Result<Self> {
         source.check(app)?;
-        let place = source.database.fill(app);
-        Ok(Self {
-            name: AppName { source: source.name.clone(), app: app.clone() },
-            database: Arc::new(SqliteDatabase::new(place.clone())),
-            objects: source.objects.as_ref().map(|objects| Arc::new(LocalFolder::new(objects.fill(app))) as _),
-            place,
-        })
+        let name = AppName { source: source.name.clone(), app: app.clone() };
+        let (database, engine, place): (Arc<dyn Database>, _, _) = match &source.database {
+            DatabasePattern::Postgres(pattern) => {
+                let place = fill(pattern, app).map_err(|error| error.about(format!("app {name}")))?;
+                let told = format!("schema {:?} of {}", place.schema, place.address);
+                (Arc::new(PostgresDatabase::new(place, options)), EngineKind::Postgres, told)
+            }
+            DatabasePattern::Sqlite(pattern) => {
+                refuse(options, source)?;
+                let path = pattern.fill(app);
+                let told = path.display().to_string();
+                (Arc::new(SqliteDatabase::new(path)), EngineKind::Sqlite, told)
+            }
+        };
+        let objects = source.objects.as_ref().map(|objects| Arc::new(LocalFolder::new(objects.fill(app))) as _);
+        Ok(Self { name, database, objects, engine, place })
     }
 
     /// Makes sure that there is such an app.
@@ -45,8 +76,7 @@ impl App {
         match self.database.occupancy().await? {
             Occupancy::Missing => Err(Error::NotFound(format!(
                 "there is no app {}: {} does not exist; `coffer apps` lists those there are",
-                self.name,
-                self.place.display()
+                self.name, self.place
             ))),
             Occupancy::Empty | Occupancy::Occupied => Ok(()),
         }
@@ -58,7 +88,10 @@ impl App {
     /// [`coffer_storage::Error::NotEmpty`] naming what holds something.
     pub async fn must_be_empty(&self) -> Result<()> {
         if self.database.occupancy().await? == Occupancy::Occupied {
-            return Err(self.not_empty("its database holds tables"));
+            return Err(self.not_empty(match self.engine {
+                EngineKind::Postgres => "its schema holds something",
+                EngineKind::Sqlite => "its database holds tables",
+            }));
         }
         match &self.objects {
             Some(objects) if !objects.is_empty().await? => Err(self.not_empty("it holds files")),
@@ -69,5 +102,24 @@ impl App {
     fn not_empty(&self, why: &str) -> Error {
         let what = format!("app {} ({why})", self.name);
         coffer_storage::Error::NotEmpty { what }.into()
+    }
+}
+
+/// Refuses what is asked for of an SQLite app and would be passed over.
+fn refuse(options: PostgresOptions, source: &Source) -> Result<()> {
+    let PostgresOptions { skip_unsupported, allow_code, rewrite_bodies, grants } = options;
+    let asked = [
+        ("skip_unsupported", skip_unsupported),
+        ("allow_code", allow_code),
+        ("rewrite_bodies", rewrite_bodies),
+        ("grants", grants),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((option, _)) => Err(Error::Usage(format!(
+            "--{} (over HTTP {option}) is for apps in PostgreSQL, and those of source {} are in SQLite: leave it out",
+            option.replace('_', "-"),
+            source.name
+        ))),
+        None => Ok(()),
     }
 }

@@ -13,6 +13,9 @@ use super::transfer::Transfer;
 use crate::config::{Keys, Source};
 use crate::{Error, Result};
 
+/// Hexadecimal digits of an archive's id.
+const ID_DIGITS: usize = 32;
+
 /// How an archive is closed.
 pub enum Sealing {
     /// Not at all: a plain `.tar.gz`.
@@ -67,12 +70,23 @@ impl Packing {
 }
 
 /// What stands at the front of an archive.
+#[derive(Clone)]
 pub(super) struct Front {
     /// Without the archive's id, which the sealer makes.
     pub(super) manifest: Manifest,
     pub(super) schema: Bytes,
     pub(super) pre_data: Bytes,
     pub(super) post_data: Bytes,
+}
+
+impl Front {
+    /// Refuses what no archive could begin with: a document that is too large, a table's name that is too long. Blocks.
+    pub(super) fn try_out(self) -> Result<()> {
+        // The length of the id that it will have.
+        let manifest = Manifest { archive_id: "0".repeat(ID_DIGITS), ..self.manifest };
+        let mut writer = Writer::new(io::sink(), &manifest, Compression::None)?;
+        Ok(writer.structure(&self.schema, &self.pre_data, &self.post_data)?)
+    }
 }
 
 /// What follows, in the order of the archive.

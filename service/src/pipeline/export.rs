@@ -47,7 +47,17 @@ impl Export {
         let reserve = budget.reserve(RESERVE_BYTES).await?;
         let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
+        let trying = front.clone();
+        let tried = tokio::task::spawn_blocking(move || trying.try_out()).await.map_err(|_| Error::StageLost)?;
+        tried.map_err(|error| error.about(about(&app)))?;
+        transfer.add_skipped(front.manifest.skipped.len() as u64);
         Ok(Self { app, dump, front, packing, budget, reserve, transfer })
+    }
+
+    /// What the app holds and the archive will not, each with its kind and name.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.front.manifest.skipped
     }
 
     /// Begins, and gives the archive as it is made. Its end is explicit: [`Receiver::next`] gives `None` only where the
@@ -93,6 +103,7 @@ fn about(app: &App) -> String {
 fn front(app: &App, dump: &dyn Dump, created: jiff::Timestamp) -> Front {
     let blueprint = dump.blueprint();
     let row_encoding = match blueprint.row_encoding {
+        coffer_storage::RowEncoding::Copy => RowEncoding::Copy,
         coffer_storage::RowEncoding::JsonLines => RowEncoding::Jsonl,
     };
     let manifest = Manifest {
@@ -106,7 +117,8 @@ fn front(app: &App, dump: &dyn Dump, created: jiff::Timestamp) -> Front {
         engine: Engine { kind: blueprint.engine.kind.as_str().to_owned(), version: blueprint.engine.version.clone() },
         row_encoding,
         fingerprint: fingerprint(&blueprint.schema, &blueprint.pre_data, &blueprint.post_data),
-        extensions: Vec::new(),
+        extensions: blueprint.extensions.clone(),
+        skipped: blueprint.skipped.clone(),
     };
     Front {
         manifest,

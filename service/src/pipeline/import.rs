@@ -18,6 +18,8 @@ use rows::Rows;
 
 /// What an import's stages hold by construction beside the reading of the archive: the database's cache, a row.
 const LOADING_BYTES: u64 = 4 << 20;
+/// How many things that an archive lacks a notice names.
+const NAMED: usize = 20;
 
 /// What an import brought.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub async fn import(
 ) -> Result<Imported> {
     app.must_be_empty().await?;
     // Both at once: who held one and waited for the other could wait for ever.
-    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES).await;
+    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES).await?;
     let mut arriving = read_archive(input, keys, budget, transfer);
     let mut target = Target { app, transfer, rows: Rows::NotBegun, objects: None };
     let taken = target.take_all(&mut arriving).await;
@@ -55,7 +57,8 @@ pub async fn import(
     match landed {
         Ok((manifest, summary)) => {
             transfer.add_vanished(summary.objects.vanished);
-            let notices = target.notices(&summary);
+            transfer.add_skipped(manifest.skipped.len() as u64);
+            let notices = target.notices(&manifest, &summary);
             Ok(Imported { manifest, summary, notices })
         }
         Err(error) => {
@@ -83,7 +86,7 @@ impl Target<'_> {
                 Arrived::Event(Event::Manifest(found)) => manifest = Some(*found),
                 Arrived::Event(Event::Structure { schema, pre_data, post_data }) => {
                     let manifest = manifest.as_ref().ok_or(Error::StageLost)?;
-                    self.begin(blueprint(manifest, schema, pre_data, post_data)?).await?;
+                    self.begin(blueprint(self.app, manifest, schema, pre_data, post_data)?).await?;
                 }
                 Arrived::Event(event) => self.take(event).await?,
             }
@@ -142,7 +145,7 @@ impl Target<'_> {
         Ok(loaded.commit().await?)
     }
 
-    fn notices(&self, summary: &Summary) -> Vec<String> {
+    fn notices(&self, manifest: &Manifest, summary: &Summary) -> Vec<String> {
         let stripped = self.objects.as_ref().map_or(0, |objects| objects.stripped);
         let stripped = (stripped > 0).then(|| {
             format!(
@@ -157,7 +160,7 @@ impl Target<'_> {
                  `coffer inspect --entries` names them"
             )
         });
-        stripped.into_iter().chain(vanished).collect()
+        stripped.into_iter().chain(vanished).chain(left_out(&manifest.skipped)).collect()
     }
 
     /// Leaves nothing behind.
@@ -184,17 +187,39 @@ fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T> {
     result.map_err(|_| Error::StageLost)
 }
 
-fn blueprint(manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Bytes) -> Result<Blueprint> {
+/// What the app lacks that the one had of which the archive was made.
+fn left_out(skipped: &[String]) -> Option<String> {
+    let named: Vec<_> = skipped.iter().take(NAMED).map(|thing| thing.escape_debug().to_string()).collect();
+    let more = match skipped.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more, which `coffer inspect` names"),
+    };
+    let named = named.join("; ");
+    (!skipped.is_empty())
+        .then(|| format!("the archive was made without what could not be carried, and the app lacks it: {named}{more}"))
+}
+
+fn blueprint(app: &App, manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Bytes) -> Result<Blueprint> {
     let (kind, row_encoding) = match (manifest.engine.kind.as_str(), manifest.row_encoding) {
+        ("postgres", RowEncoding::Copy) => (EngineKind::Postgres, coffer_storage::RowEncoding::Copy),
         ("sqlite", RowEncoding::Jsonl) => (EngineKind::Sqlite, coffer_storage::RowEncoding::JsonLines),
         (kind, encoding) => {
             let why = format!(
-                "the archive holds {encoding:?} rows of engine {kind:?}: this target takes Jsonl of \"sqlite\""
+                "the archive holds {encoding:?} rows of engine {kind:.100?}, which this version does not know: it takes Copy \
+                 of \"postgres\" and Jsonl of \"sqlite\""
             );
             return Err(Error::Unfit(why));
         }
     };
-    if !manifest.extensions.is_empty() {
+    if kind != app.engine {
+        return Err(Error::Unfit(format!(
+            "the archive is of an app in {}, and {} is one in {}: import it into a source of its own engine",
+            engine_name(kind),
+            app.name,
+            engine_name(app.engine)
+        )));
+    }
+    if kind == EngineKind::Sqlite && !manifest.extensions.is_empty() {
         let why = format!(
             "the archive needs {} extensions ({:.100?}, …), which a SQLite database does not have",
             manifest.extensions.len(),
@@ -202,7 +227,21 @@ fn blueprint(manifest: &Manifest, schema: Bytes, pre_data: Bytes, post_data: Byt
         );
         return Err(Error::Unfit(why));
     }
-    let version = manifest.engine.version.clone();
-    let engine = Engine { kind, version };
-    Ok(Blueprint { engine, row_encoding, schema, pre_data, post_data, tables: Vec::new() })
+    Ok(Blueprint {
+        engine: Engine { kind, version: manifest.engine.version.clone() },
+        row_encoding,
+        schema,
+        pre_data,
+        post_data,
+        tables: Vec::new(),
+        extensions: manifest.extensions.clone(),
+        skipped: manifest.skipped.clone(),
+    })
+}
+
+fn engine_name(kind: EngineKind) -> &'static str {
+    match kind {
+        EngineKind::Postgres => "PostgreSQL",
+        EngineKind::Sqlite => "SQLite",
+    }
 }

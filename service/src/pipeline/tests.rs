@@ -1,6 +1,7 @@
 //! The pipeline over stores that fail: whatever fails, no archive is taken for whole and nothing of an import stays.
 
 mod changes;
+mod engines;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use coffer_crypto::{Identity, Recipients, Unlock};
 use coffer_storage::testing::{Fault, FaultPoint, Faulty};
-use coffer_storage::{LocalFolder, SqliteDatabase};
+use coffer_storage::{LocalFolder, PostgresOptions, SqliteDatabase};
 use tempfile::TempDir;
 
 use super::*;
@@ -48,7 +49,7 @@ impl Place {
     }
 
     fn app(&self, name: &str) -> App {
-        App::of(&self.config.sources[0], &name.parse().unwrap()).unwrap()
+        App::of(&self.config.sources[0], &name.parse().unwrap(), PostgresOptions::default()).unwrap()
     }
 
     /// The app with a fault in both of its stores.
@@ -224,6 +225,7 @@ fn writer(
         row_encoding: coffer_archive::RowEncoding::Jsonl,
         fingerprint: coffer_archive::fingerprint(schema, pre, post),
         extensions: vec![],
+        skipped: vec![],
     };
     let mut writer = coffer_archive::Writer::new(Vec::new(), &manifest, compression).unwrap();
     writer.structure(schema, pre, post).unwrap();

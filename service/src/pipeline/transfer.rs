@@ -58,6 +58,7 @@ pub struct Transfer {
     bytes: AtomicU64,
     entries: AtomicU64,
     vanished: AtomicU64,
+    skipped: AtomicU64,
     cancelled: OnceLock<Cancel>,
     cancel: Notify,
     outcome: Mutex<Option<Ended>>,
@@ -91,6 +92,8 @@ pub struct TransferState {
     pub entries: u64,
     /// Objects that were listed, and gone when they were to be read.
     pub vanished: u64,
+    /// Things that the app holds and the archive does not, as whoever made it asked for: its manifest names them.
+    pub skipped: u64,
     /// Why it failed.
     pub error: Option<Problem>,
 }
@@ -111,6 +114,7 @@ impl Transfer {
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             vanished: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
             cancelled: OnceLock::new(),
             cancel: Notify::new(),
             outcome: Mutex::new(None),
@@ -148,6 +152,11 @@ impl Transfer {
     #[must_use]
     pub fn vanished(&self) -> u64 {
         self.vanished.load(Ordering::Relaxed)
+    }
+
+    /// Counts things that an archive leaves out.
+    pub fn add_skipped(&self, things: u64) {
+        self.skipped.fetch_add(things, Ordering::Relaxed);
     }
 
     /// Bytes of the archive that have passed.
@@ -227,6 +236,7 @@ impl Transfer {
             bytes: self.bytes(),
             entries: self.entries(),
             vanished: self.vanished(),
+            skipped: self.skipped.load(Ordering::Relaxed),
             error: outcome.as_ref().and_then(|ended| ended.problem.clone()),
         }
     }

@@ -13,6 +13,7 @@ mod documents;
 mod draw;
 mod dump;
 mod graph;
+mod grants;
 mod load;
 mod quote;
 mod pooler;

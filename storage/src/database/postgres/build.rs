@@ -11,7 +11,7 @@ use super::copy_out::{Outlet, copy_out, place};
 use super::documents::{Schema, Table};
 use super::load::Command;
 use super::session::{Session, failed};
-use super::{PostgresDatabase, sequences, sql};
+use super::{PostgresDatabase, PostgresOptions, grants, sequences, sql};
 use crate::{Blueprint, EngineKind, Error, Result, RowEncoding, TableSummary};
 
 const WHAT: &str = "loading a database";
@@ -19,6 +19,7 @@ const WHAT: &str = "loading a database";
 /// A blueprint that has been checked, as statements for one target.
 pub(super) struct Plan {
     target: String,
+    options: PostgresOptions,
     schema: Schema,
     before: Vec<String>,
     after: Vec<String>,
@@ -36,7 +37,7 @@ impl Plan {
         let schema = Schema::parse(&blueprint.schema)?;
         let target = database.place.schema.clone();
         let statements = sql::Statements::read(session, database, blueprint, &schema).await?;
-        Ok(Self { target, schema, before: statements.before, after: statements.after })
+        Ok(Self { target, options: database.options, schema, before: statements.before, after: statements.after })
     }
 
     /// Makes types, sequences and tables, and holds them against `schema.json`.
@@ -134,7 +135,12 @@ impl Plan {
         let sequences = sequences::parse(sequences)?;
         run_all(session, &self.after).await?;
         session.in_catalog().await?;
-        sequences::write(session, &self.target, &sequences).await
+        sequences::write(session, &self.target, &sequences).await?;
+        grants::write_comment(session, &self.target, &sequences.schema).await?;
+        if self.options.grants {
+            grants::write(session, &self.target, &sequences.schema).await?;
+        }
+        Ok(())
     }
 }
 
@@ -179,6 +185,10 @@ impl RowSink for Summed {
 
 #[async_trait::async_trait]
 impl Outlet for Summed {
+    fn is_ready(&self) -> bool {
+        false
+    }
+
     async fn pass_on(&mut self) -> Result<()> {
         Ok(())
     }

@@ -147,7 +147,8 @@ impl Catalog {
         let rows = self.relations.iter().flat_map(|relation| [relation.row_type, relation.array_type]);
         let arrays = self.types.iter().map(|entry| entry.array_type);
         let ranges = self.ranges.values().flat_map(|range| [range.multirange, range.multirange_array]);
-        rows.chain(arrays).chain(ranges).flatten().map(|id| ObjectId { class: class::TYPE, id })
+        let types = rows.chain(arrays).chain(ranges).flatten().map(|id| ObjectId { class: class::TYPE, id });
+        types.chain(self.members.with_types().map(|(object, _)| object))
     }
 
     /// The relation with an OID.

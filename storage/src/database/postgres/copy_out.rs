@@ -26,6 +26,9 @@ pub(super) fn place(schema: &str, table: &Table) -> String {
 /// Takes encoded rows in an async task; what has been taken is handed on between pieces.
 #[async_trait::async_trait]
 pub(super) trait Outlet: RowSink + Send {
+    /// Whether anything is to be handed on.
+    fn is_ready(&self) -> bool;
+
     /// Hands on what is ready.
     async fn pass_on(&mut self) -> Result<()>;
 }
@@ -64,14 +67,18 @@ async fn stream(session: &mut Session, schema: &str, table: &Table, outlet: &mut
             *rows += 1;
         }
         push(outlet, &data).await?;
-        outlet.pass_on().await?;
+        if outlet.is_ready() {
+            outlet.pass_on().await?;
+        }
     }
 }
 
 async fn push(outlet: &mut dyn Outlet, bytes: &[u8]) -> Result<()> {
     for piece in bytes.chunks(PIECE_BYTES) {
         outlet.push(piece)?;
-        outlet.pass_on().await?;
+        if outlet.is_ready() {
+            outlet.pass_on().await?;
+        }
     }
     Ok(())
 }

@@ -25,6 +25,14 @@ pub(super) struct Drawn {
     pub(super) extensions: BTreeSet<String>,
     /// What is not in it.
     pub(super) skipped: Vec<String>,
+    carried: BTreeSet<ObjectId>,
+}
+
+impl Drawn {
+    /// Whether a thing is in it.
+    pub(super) fn carries(&self, class: u32, id: u32) -> bool {
+        self.carried.contains(&ObjectId { class, id })
+    }
 }
 
 /// The drawing under way.
@@ -130,9 +138,10 @@ impl Drawing<'_> {
                 .collect::<BTreeMap<_, _>>()
         };
         let (tables, sequences) = (named(&["r"]), named(&["S"]));
+        let carried = self.graph.made_without(&fallen).collect();
         let circle = |labels: Vec<String>| Error::unsupported(format!("things that need each other: {}", labels.join(", ")));
         let ordered = self.graph.order(&fallen).map_err(circle)?;
-        Ok(Drawn { ordered, tables, sequences, extensions: self.extensions, skipped })
+        Ok(Drawn { ordered, tables, sequences, extensions: self.extensions, skipped, carried })
     }
 
     /// Everything that is left out, each with the reason.

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::super::chunk::{Chunker, RowSink};
 use super::copy_out::{Outlet, copy_out};
 use super::documents::{Schema, blueprint};
+use super::grants::Grants;
 use super::session::Session;
 use super::{PostgresDatabase, draw, sequences, snapshot};
 use crate::{Blueprint, Dump, Error, Result, RowChunk};
@@ -34,8 +35,9 @@ impl PostgresDump {
         let (mut session, catalog) = snapshot::open(&place.address, &place.schema).await?;
         let drawn = draw::draw(&catalog, database.options.skip_unsupported)?;
         let blueprint = blueprint(&catalog, &drawn, session.version_text())?;
+        let grants = Grants::read(&mut session, &catalog, &drawn).await?;
         drop(catalog);
-        let sequences = sequences::read(&mut session, &place.schema, &drawn.sequences).await?;
+        let sequences = sequences::read(&mut session, &place.schema, &drawn.sequences, grants).await?;
         let schema: Schema = serde_json::from_slice(&blueprint.schema).map_err(|_| Error::Stopped { what: WHAT })?;
         let (sender, chunks) = mpsc::channel(1);
         let app = place.schema.clone();
@@ -140,6 +142,10 @@ impl RowSink for Chunked<'_> {
 
 #[async_trait]
 impl Outlet for Chunked<'_> {
+    fn is_ready(&self) -> bool {
+        !self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     async fn pass_on(&mut self) -> Result<()> {
         send(&self.table, &self.queue, self.chunks).await
     }

@@ -103,6 +103,11 @@ impl Graph {
         self.makers.get(&object).copied()
     }
 
+    /// All things that are made by other statements than `left_out`.
+    pub(super) fn made_without(&self, left_out: &BTreeSet<NodeId>) -> impl Iterator<Item = ObjectId> {
+        self.makers.iter().filter(|(_, maker)| !left_out.contains(maker)).map(|(object, _)| *object)
+    }
+
     /// A statement.
     pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id)

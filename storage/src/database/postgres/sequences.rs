@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::documents::json;
+use super::grants::Grants;
 use super::quote::{ident, literal};
 use super::session::Session;
 use crate::{Error, Result};
@@ -19,6 +20,9 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sequences {
     pub(super) sequences: Vec<Sequence>,
+    /// What else is not part of the structure.
+    #[serde(default)]
+    pub(super) schema: Grants,
 }
 
 /// A sequence's state.
@@ -31,8 +35,8 @@ pub(super) struct Sequence {
 
 /// Reads the values of sequences, in the order of their names. They are never behind the rows of a snapshot that was taken
 /// before.
-pub(super) async fn read(session: &mut Session, schema: &str, sequences: &BTreeMap<String, u32>) -> Result<Bytes> {
-    let mut document = Sequences::default();
+pub(super) async fn read(session: &mut Session, schema: &str, sequences: &BTreeMap<String, u32>, grants: Grants) -> Result<Bytes> {
+    let mut document = Sequences { sequences: Vec::new(), schema: grants };
     let names: Vec<_> = sequences.keys().collect();
     for some in names.chunks(AT_ONCE) {
         let each = some.iter().map(|name| {

@@ -24,11 +24,25 @@ struct Member {
     /// The extension that it belongs to.
     extension: Option<String>,
     kind: Option<String>,
+    /// The type that it came with: a range's functions and its multirange.
+    of_type: Option<u32>,
+}
+
+impl Member {
+    const fn object(&self) -> ObjectId {
+        ObjectId { class: self.class, id: self.id }
+    }
+
+    /// Whether it was made by a statement of its own.
+    const fn stands_alone(&self) -> bool {
+        self.extension.is_none() && self.of_type.is_none()
+    }
 }
 
 impl Members {
     pub(in super::super) async fn read(session: &mut Session, schema: u32) -> Result<Self> {
         const MEMBERS: &str = "SELECT d.classid::int8 AS class, d.objid::int8 AS id, e.extname AS extension, c.relkind AS kind, \
+             (SELECT i.refobjid::int8 FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i' AND i.refclassid = 1247) AS of_type, \
              CASE WHEN d.classid NOT IN (1247, 1255, 1259) THEN pg_describe_object(d.classid, d.objid, 0) END AS described \
              FROM pg_depend d LEFT JOIN pg_class c ON d.classid = 1259 AND c.oid = d.objid \
              LEFT JOIN pg_depend x ON x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e' \
@@ -40,7 +54,7 @@ impl Members {
 
     /// The OIDs of one kind, without what an extension brought.
     pub(in super::super) fn of(&self, class: u32) -> impl Iterator<Item = u32> {
-        let own = self.members.iter().filter(|member| member.extension.is_none());
+        let own = self.members.iter().filter(|member| member.stands_alone());
         own.filter(move |member| member.class == class).map(|member| member.id)
     }
 
@@ -52,11 +66,15 @@ impl Members {
     /// What is of a kind that nobody here reads.
     pub(in super::super) fn strange(&self) -> impl Iterator<Item = (ObjectId, String)> {
         let left_alone = [class::DEFAULT_ACL, class::PUBLICATION_NAMESPACE, class::EXTENSION];
-        let own = self.members.iter().filter(move |member| member.extension.is_none() && !left_alone.contains(&member.class));
+        let own = self.members.iter().filter(move |member| member.stands_alone() && !left_alone.contains(&member.class));
         own.filter_map(|member| {
-            let object = ObjectId { class: member.class, id: member.id };
-            member.described.clone().map(|described| (object, described))
+            member.described.clone().map(|described| (member.object(), described))
         })
+    }
+
+    /// What came with a type, and which.
+    pub(in super::super) fn with_types(&self) -> impl Iterator<Item = (ObjectId, u32)> {
+        self.members.iter().filter_map(|member| Some((member.object(), member.of_type?)))
     }
 
     /// Tables that an extension keeps here: their rows may be the app's.
@@ -110,7 +128,7 @@ pub(super) async fn read_dependencies(session: &mut Session, objects: &[ObjectId
          NULL AS described FROM o JOIN pg_depend d ON d.classid = o.class AND d.objid = o.id UNION ALL \
          SELECT json_build_object('class', d.classid::int8, 'id', d.objid::int8), 0, \
          json_build_object('class', o.class::int8, 'id', o.id::int8), 0, d.deptype, pg_describe_object(d.classid, d.objid, 0) \
-         FROM o JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN (2605, 3576, 3381) AND d.deptype <> 'e'"
+         FROM o JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN (2605, 3576, 3381) AND d.deptype NOT IN ('e', 'i')"
     );
     session.fetch(DEPENDENCIES, &pairs(objects), "reading dependencies").await
 }

@@ -27,6 +27,11 @@ impl Drawing<'_> {
             }
             self.late_domain_constraints(entry, node);
         }
+        for (object, of_type) in catalog.members.with_types() {
+            if let Some(node) = self.graph.maker(ObjectId { class: class::TYPE, id: of_type }) {
+                self.graph.also_makes(node, object);
+            }
+        }
         Ok(())
     }
 
