@@ -5,6 +5,7 @@
 
 mod bouncer;
 mod cluster;
+mod crm;
 mod database;
 mod guardian;
 pub mod oracle;
@@ -20,6 +21,7 @@ use anyhow::{Result, anyhow, ensure};
 
 pub use bouncer::Bouncer;
 pub use cluster::binaries;
+pub use crm::{Crm, Told};
 pub use database::Db;
 
 use crate::tool;

@@ -21,6 +21,7 @@ mod sequences;
 mod session;
 mod snapshot;
 mod sql;
+mod statements;
 mod target;
 
 pub use address::PostgresAddress;

@@ -11,7 +11,8 @@ use super::copy_out::{Outlet, copy_out, place};
 use super::documents::{Schema, Table};
 use super::load::Command;
 use super::session::{Session, failed};
-use super::{PostgresDatabase, PostgresOptions, grants, sequences, sql};
+use super::statements::Statements;
+use super::{PostgresDatabase, PostgresOptions, grants, sequences};
 use crate::{Blueprint, EngineKind, Error, Result, RowEncoding, TableSummary};
 
 const WHAT: &str = "loading a database";
@@ -36,7 +37,7 @@ impl Plan {
         }
         let schema = Schema::parse(&blueprint.schema)?;
         let target = database.place.schema.clone();
-        let statements = sql::Statements::read(session, database, blueprint, &schema).await?;
+        let statements = Statements::read(session, database, blueprint, &schema).await?;
         Ok(Self { target, options: database.options, schema, before: statements.before, after: statements.after })
     }
 

@@ -19,6 +19,17 @@ pub(super) struct Schema {
     /// What names the schema in a text that PostgreSQL does not read as SQL: there only where anything does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) named: Option<Named>,
+    /// The extensions whose things are named in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) extensions: Vec<Extension>,
+}
+
+/// An extension, and the schema in which names look for its things.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Extension {
+    pub(super) name: String,
+    /// None for the app's own.
+    pub(super) schema: Option<String>,
 }
 
 /// A table that has rows of its own.
@@ -60,8 +71,13 @@ impl Schema {
     }
 }
 
-/// Writes a structure's documents.
+/// Writes a structure's documents. Blocks: some of it is parsed.
 pub(super) fn blueprint(catalog: &Catalog, drawn: &Drawn, engine_version: &str) -> Result<Blueprint> {
+    sql::with_stack(|| write(catalog, drawn, engine_version))
+}
+
+fn write(catalog: &Catalog, drawn: &Drawn, engine_version: &str) -> Result<Blueprint> {
+    catalog.text.all().try_for_each(sql::sees_no_placeholder)?;
     let mut by = Vec::new();
     let pre_data = document(&drawn.ordered.before, &catalog.schema, &mut by)?;
     let post_data = document(&drawn.ordered.after, &catalog.schema, &mut by)?;
@@ -70,11 +86,11 @@ pub(super) fn blueprint(catalog: &Catalog, drawn: &Drawn, engine_version: &str) 
     Ok(Blueprint {
         engine: Engine { kind: EngineKind::Postgres, version: engine_version.to_owned() },
         row_encoding: RowEncoding::Copy,
-        schema: json(&Schema { tables, named })?,
+        schema: json(&Schema { tables, named, extensions: extensions(catalog, drawn) })?,
         pre_data,
         post_data,
         tables: drawn.tables.keys().map(|name| Arc::from(name.as_str())).collect(),
-        extensions: drawn.extensions.iter().cloned().collect(),
+        extensions: drawn.extensions.keys().cloned().collect(),
         skipped: drawn.skipped.clone(),
     })
 }
@@ -87,13 +103,18 @@ fn document(nodes: &[Node], schema: &str, by: &mut Vec<String>) -> Result<Bytes>
             error => error,
         };
         let released = sql::release(&node.sql, schema).map_err(about)?;
-        if sql::names_schema(&released, schema) {
+        if released.contains(schema) && !sql::bodies_naming(&released, schema)?.is_empty() {
             by.push(node.label.clone());
         }
         text.push_str(&released);
         text.push_str(";\n");
     }
     Ok(text.into())
+}
+
+fn extensions(catalog: &Catalog, drawn: &Drawn) -> Vec<Extension> {
+    let place = |schema: &String| Some(schema).filter(|&schema| *schema != catalog.schema).cloned();
+    drawn.extensions.iter().map(|(name, schema)| Extension { name: name.clone(), schema: place(schema) }).collect()
 }
 
 fn table(catalog: &Catalog, name: &str, id: u32) -> Result<Table> {

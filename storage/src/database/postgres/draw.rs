@@ -22,7 +22,8 @@ pub(super) struct Drawn {
     pub(super) tables: BTreeMap<String, u32>,
     /// The OIDs of sequences, by name.
     pub(super) sequences: BTreeMap<String, u32>,
-    pub(super) extensions: BTreeSet<String>,
+    /// By name, the schema that each is in.
+    pub(super) extensions: BTreeMap<String, String>,
     /// What is not in it.
     pub(super) skipped: Vec<String>,
     carried: BTreeSet<ObjectId>,
@@ -45,7 +46,7 @@ struct Drawing<'a> {
     strange: BTreeSet<String>,
     /// Things that nobody here reads and that others may need.
     strange_objects: BTreeSet<ObjectId>,
-    extensions: BTreeSet<String>,
+    extensions: BTreeMap<String, String>,
     /// Needs of things that may be drawn later.
     late: Vec<(NodeId, ObjectId)>,
     /// What fills each materialized view.
@@ -65,7 +66,7 @@ pub(super) fn draw(catalog: &Catalog, skip: bool) -> Result<Drawn> {
         objections: BTreeMap::new(),
         strange: BTreeSet::new(),
         strange_objects: BTreeSet::new(),
-        extensions: BTreeSet::new(),
+        extensions: BTreeMap::new(),
         late: Vec::new(),
         refreshes: BTreeMap::new(),
         index_attaches: BTreeMap::new(),

@@ -33,8 +33,13 @@ impl PostgresDump {
     pub(super) async fn start(database: &PostgresDatabase) -> Result<Self> {
         let place = &database.place;
         let (mut session, catalog) = snapshot::open(&place.address, &place.schema).await?;
-        let drawn = draw::draw(&catalog, database.options.skip_unsupported)?;
-        let blueprint = blueprint(&catalog, &drawn, session.version_text())?;
+        let (skip, version) = (database.options.skip_unsupported, session.version_text().to_owned());
+        let drawing = move || {
+            let drawn = draw::draw(&catalog, skip)?;
+            blueprint(&catalog, &drawn, &version).map(|blueprint| (catalog, drawn, blueprint))
+        };
+        let drawing = tokio::task::spawn_blocking(drawing).await;
+        let (catalog, drawn, blueprint) = drawing.unwrap_or(Err(Error::Stopped { what: WHAT }))?;
         let grants = Grants::read(&mut session, &catalog, &drawn).await?;
         drop(catalog);
         let sequences = sequences::read(&mut session, &place.schema, &drawn.sequences, grants).await?;

@@ -1,7 +1,6 @@
 //! Names and strings as SQL.
 
-/// The name that stands for the app's schema in a blueprint.
-pub(super) const PLACEHOLDER: &str = "coffer_schema";
+use super::sql::PLACEHOLDER;
 
 /// A name as an identifier, always in quotes: what is a keyword differs between releases.
 pub(super) fn ident(name: &str) -> String {

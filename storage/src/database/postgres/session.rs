@@ -48,7 +48,6 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) struct Session {
     connection: PgConnection,
     backend: Backend,
-    version: u32,
     version_text: String,
 }
 
@@ -86,7 +85,7 @@ impl Session {
         };
         // Nothing is looked up before this, so that nobody's own functions can stand in for PostgreSQL's.
         sqlx::raw_sql("SET search_path = pg_catalog, pg_temp").execute(&mut connection).await.map_err(failed(what()))?;
-        let mut session = Self { connection, backend: Backend::NONE, version: 0, version_text: String::new() };
+        let mut session = Self { connection, backend: Backend::NONE, version_text: String::new() };
         session.settle(address).await?;
         Ok(session)
     }
@@ -105,9 +104,8 @@ impl Session {
         sqlx::query(SET).persistent(false).bind(settings).fetch_all(&mut self.connection).await.map_err(failed(what()))?;
         let told: Told = self.fetch_one(ASK, "", &what()).await?;
         self.backend = Backend { pid: told.pid, started: told.started };
-        self.version = told.version.parse().unwrap_or_default();
         self.version_text = told.version_text.split_whitespace().next().unwrap_or_default().to_owned();
-        if self.version < OLDEST {
+        if told.version.parse::<u32>().unwrap_or_default() < OLDEST {
             let why = format!("it is PostgreSQL {}: 14 and later are known", self.version_text);
             return Err(Error::Setup { what: address.to_string(), why });
         }
@@ -116,11 +114,6 @@ impl Session {
             return Err(Error::Setup { what: address.to_string(), why: why.into() });
         }
         Ok(())
-    }
-
-    /// The release as a number, 150018 for 15.18.
-    pub(super) const fn version(&self) -> u32 {
-        self.version
     }
 
     /// The release as the server tells it.

@@ -1,24 +1,40 @@
-//! Stand-in until the real module comes.
-use crate::Result;
-pub(super) fn release(sql: &str, schema: &str) -> Result<String> {
-    Ok(sql.replace(&format!("{schema}."), "coffer_schema.").replace(&format!("'{schema}'"), "'coffer_schema'"))
-}
-pub(super) fn names_schema(_sql: &str, _schema: &str) -> bool {
-    false
-}
-pub(super) fn bind(sql: &str, target: &str) -> Result<String> {
-    Ok(sql.replace("coffer_schema.", &format!("{target}.")).replace("'coffer_schema'", &format!("'{target}'")))
-}
+//! The SQL of PostgreSQL archives: freed of its schema's name on the way out, split, bound and checked on the way in.
+//!
+//! In an archive the app's own schema is called [`PLACEHOLDER`], so that apps of one shape share their text. What comes in is a
+//! stranger's: nothing of it is run that [`check`] has not read as one statement of a kind that blueprints hold.
 
-/// An archive's SQL.
-pub(super) struct Statements { pub(super) before: Vec<String>, pub(super) after: Vec<String> }
-impl Statements {
-    pub(super) async fn read(_session: &mut super::session::Session, database: &super::PostgresDatabase, blueprint: &crate::Blueprint, _schema: &super::documents::Schema) -> Result<Self> {
-        let target = super::quote::ident(&database.place.schema);
-        let read = |bytes: &[u8]| -> Result<Vec<String>> {
-            let text = std::str::from_utf8(bytes).map_err(|e| crate::Error::refused("sql", e.to_string()))?;
-            pg_query::split_with_parser(text).map_err(|e| crate::Error::refused("sql", e.to_string()))?.into_iter().map(|s| bind(s, &target)).collect()
-        };
-        Ok(Self { before: read(&blueprint.pre_data)?, after: read(&blueprint.post_data)? })
-    }
+mod body;
+mod builtins;
+mod check;
+mod expression;
+mod lexer;
+mod names;
+mod parse;
+mod rename;
+mod split;
+mod stack;
+#[cfg(test)]
+mod tests;
+mod token;
+mod tree;
+
+pub(super) use body::{bodies_naming, rewrite_body};
+pub(super) use builtins::Builtins;
+pub(super) use check::{Code, Rules, Section, check};
+pub(super) use rename::{bind, release, sees_no_placeholder};
+pub(super) use split::split;
+pub(super) use stack::with_stack;
+
+/// The name that the app's own schema has in an archive.
+pub(super) const PLACEHOLDER: &str = "coffer_schema";
+
+/// Why a statement is not taken; its text is added where that is known.
+type Verdict<T = ()> = std::result::Result<T, String>;
+
+/// How errors call a statement: its first 100 characters, on one line.
+fn label(sql: &str) -> String {
+    let mut words = sql.split_whitespace().flat_map(|word| [" ", word]).flat_map(str::chars).skip(1);
+    let start: String = words.by_ref().take(100).collect();
+    let cut = if words.next().is_some() { "…" } else { "" };
+    format!("statement `{start}{cut}`")
 }

@@ -107,6 +107,25 @@ impl Deparsed {
         })
     }
 
+    /// Every text.
+    pub(in super::super) fn all(&self) -> impl Iterator<Item = &str> {
+        let by_id = [
+            &self.defaults,
+            &self.domain_defaults,
+            &self.constraints,
+            &self.indexes,
+            &self.views,
+            &self.functions,
+            &self.arguments,
+            &self.triggers,
+            &self.partition_keys,
+            &self.partition_bounds,
+            &self.policy_uses,
+            &self.policy_checks,
+        ];
+        by_id.into_iter().flat_map(HashMap::values).chain(self.types.values()).map(String::as_str)
+    }
+
     /// A type's name.
     ///
     /// # Errors

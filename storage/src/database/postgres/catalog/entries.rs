@@ -138,7 +138,6 @@ pub(in super::super) struct Index {
     pub(in super::super) is_clustered: bool,
     pub(in super::super) is_replica_identity: bool,
     pub(in super::super) is_valid: bool,
-    pub(in super::super) kind: String,
     pub(in super::super) options: Option<Vec<String>>,
     pub(in super::super) tablespace: Option<String>,
     pub(in super::super) parent: Option<u32>,
@@ -147,7 +146,7 @@ pub(in super::super) struct Index {
 impl Entry for Index {
     const WHAT: &str = "reading indexes";
     const QUERY: &str = "SELECT i.indexrelid::int8 AS id, i.indrelid::int8 AS relation, c.relname AS name, i.indisclustered AS is_clustered, \
-         i.indisreplident AS is_replica_identity, i.indisvalid AS is_valid, c.relkind AS kind, c.reloptions AS options, s.spcname AS tablespace, \
+         i.indisreplident AS is_replica_identity, i.indisvalid AS is_valid, c.reloptions AS options, s.spcname AS tablespace, \
          (SELECT h.inhparent::int8 FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS parent \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace \
          WHERE i.indrelid = ANY ($1::text::oid[]) ORDER BY c.relname COLLATE \"C\"";
@@ -358,7 +357,6 @@ pub(in super::super) struct Comment {
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct Dependency {
     pub(in super::super) of: ObjectId,
-    pub(in super::super) of_part: i32,
     pub(in super::super) on: ObjectId,
     pub(in super::super) on_part: i32,
     /// `pg_depend.deptype`.

@@ -91,6 +91,8 @@ pub(in super::super) struct Foreign {
     object: ObjectId,
     /// The extension that it belongs to.
     pub(in super::super) extension: Option<String>,
+    /// The schema that the extension is in.
+    pub(in super::super) extension_schema: Option<String>,
     /// PostgreSQL's words for it.
     pub(in super::super) described: String,
 }
@@ -123,10 +125,10 @@ pub(super) async fn read_comments(session: &mut Session, objects: &[ObjectId]) -
 pub(super) async fn read_dependencies(session: &mut Session, objects: &[ObjectId]) -> Result<Vec<Dependency>> {
     // From a thing to what it needs; and casts, transforms and extended statistics, which say so of themselves alone.
     const DEPENDENCIES: &str = of_pairs!(
-        "SELECT json_build_object('class', o.class::int8, 'id', o.id::int8) AS of, d.objsubid AS of_part, \
+        "SELECT json_build_object('class', o.class::int8, 'id', o.id::int8) AS of, \
          json_build_object('class', d.refclassid::int8, 'id', d.refobjid::int8) AS on, d.refobjsubid AS on_part, d.deptype AS kind, \
          NULL AS described FROM o JOIN pg_depend d ON d.classid = o.class AND d.objid = o.id UNION ALL \
-         SELECT json_build_object('class', d.classid::int8, 'id', d.objid::int8), 0, \
+         SELECT json_build_object('class', d.classid::int8, 'id', d.objid::int8), \
          json_build_object('class', o.class::int8, 'id', o.id::int8), 0, d.deptype, pg_describe_object(d.classid, d.objid, 0) \
          FROM o JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN (2605, 3576, 3381) AND d.deptype NOT IN ('e', 'i')"
     );
@@ -135,9 +137,10 @@ pub(super) async fn read_dependencies(session: &mut Session, objects: &[ObjectId
 
 pub(super) async fn read_foreign(session: &mut Session, objects: &[ObjectId]) -> Result<HashMap<ObjectId, Foreign>> {
     const FOREIGN: &str = of_pairs!(
-        "SELECT o.class::int8, o.id::int8, e.extname AS extension, pg_describe_object(o.class, o.id, 0) AS described FROM o \
+        "SELECT o.class::int8, o.id::int8, e.extname AS extension, n.nspname AS extension_schema, \
+         pg_describe_object(o.class, o.id, 0) AS described FROM o \
          LEFT JOIN pg_depend d ON d.classid = o.class AND d.objid = o.id AND d.deptype = 'e' AND d.refclassid = 3079 \
-         LEFT JOIN pg_extension e ON e.oid = d.refobjid"
+         LEFT JOIN pg_extension e ON e.oid = d.refobjid LEFT JOIN pg_namespace n ON n.oid = e.extnamespace"
     );
     let found: Vec<Foreign> = session.fetch(FOREIGN, &pairs(objects), "reading what a schema depends on").await?;
     Ok(found.into_iter().map(|foreign| (foreign.object, foreign)).collect())

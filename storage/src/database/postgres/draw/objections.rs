@@ -94,7 +94,10 @@ impl Drawing<'_> {
         let Some(foreign) = self.catalog.foreign.get(&on) else { return };
         match (&foreign.extension, on.class) {
             (Some(extension), _) if extension == "plpgsql" => {}
-            (Some(extension), _) => drop(self.extensions.insert(extension.clone())),
+            (Some(extension), _) => {
+                let schema = foreign.extension_schema.clone().unwrap_or_default();
+                self.extensions.insert(extension.clone(), schema);
+            }
             (None, class::LANGUAGE) => {}
             (None, class::EXTENSION) => {}
             (None, _) => self.object_to(node, format!("it needs {}, which is not in the schema", foreign.described)),
