@@ -12,7 +12,7 @@ mod postgres;
 mod sqlite;
 mod summary;
 
-pub use postgres::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace};
+pub use postgres::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace, PostgresScope};
 pub use sqlite::SqliteDatabase;
 pub use summary::{RowsDigest, TableSummary};
 

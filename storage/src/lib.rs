@@ -15,7 +15,7 @@ pub mod testing;
 
 pub use database::{
     Blueprint, Database, Dump, Engine, EngineKind, Load, Loaded, Occupancy, PostgresAddress, PostgresDatabase,
-    PostgresOptions, PostgresPlace, RowChunk, RowEncoding, RowsDigest, SqliteDatabase, TableSummary,
+    PostgresOptions, PostgresPlace, PostgresScope, RowChunk, RowEncoding, RowsDigest, SqliteDatabase, TableSummary,
 };
 pub use error::{Error, Result};
 pub use object::{Listed, Listing, LocalFolder, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};

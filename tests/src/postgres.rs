@@ -8,6 +8,7 @@ mod cluster;
 mod crm;
 mod database;
 mod guardian;
+pub mod hostile;
 pub mod oracle;
 pub mod schemas;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use coffer_storage::{Error as StorageError, PostgresPlace};
+use coffer_storage::{Error as StorageError, PostgresPlace, PostgresScope};
 
 use super::login::Login;
 use super::password::{PasswordSettings, PasswordSource};
@@ -25,6 +25,7 @@ const OURS: &str = "coffer_";
 pub struct PostgresPattern {
     database: Login,
     schema: NamePattern,
+    scope: PostgresScope,
     import: Option<Login>,
 }
 
@@ -61,7 +62,9 @@ impl PostgresPattern {
                 |in_url| PasswordSource::find(PasswordSettings { variable, file_key, file, in_url, base, environment });
             Login::new(url, find).map_err(|error| Error::Usage(format!("{key}: {error}")))
         };
+        let scope = if schema.is_some() { PostgresScope::Schema } else { PostgresScope::Database };
         let pattern = Self {
+            scope,
             database: login("database", &database, "database_password_file", database_password_file)?,
             schema: NamePattern::new(schema.unwrap_or_else(|| DEFAULT_SCHEMA.into())),
             import: match (import_database, import_database_password_file) {
@@ -79,7 +82,7 @@ impl PostgresPattern {
     }
 
     fn check(&self) -> Result<()> {
-        let Self { database, schema, import } = self;
+        let Self { database, schema, scope: _, import } = self;
         let wrong = |why: String| Err(Error::Usage(why));
         if schema.as_str().is_empty() || schema.as_str().contains('\0') {
             return wrong("schema: a name can't be empty, and holds no NUL".into());
@@ -149,7 +152,7 @@ impl PostgresPattern {
                 "{app} is no app: schema {schema:?} of database {database:?} is not for apps"
             )));
         }
-        Ok(PostgresPlace { address: self.database.fill(app)?, schema, import_address: None })
+        Ok(PostgresPlace { address: self.database.fill(app)?, schema, scope: self.scope, import_address: None })
     }
 
     /// Where one app is, to import it.

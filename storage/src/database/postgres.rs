@@ -33,8 +33,19 @@ pub struct PostgresPlace {
     pub address: PostgresAddress,
     /// The app's schema.
     pub schema: String,
+    /// Whether anything else of the database is the app's.
+    pub scope: PostgresScope,
     /// The login under which an archive's SQL runs; where there is none, that of `address`, and nothing that is code.
     pub import_address: Option<PostgresAddress>,
+}
+
+/// How much of a database is one app's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostgresScope {
+    /// The schema alone.
+    Schema,
+    /// All of it, so that whatever stands beside the schema can't be carried.
+    Database,
 }
 
 /// What is asked for beside the usual.

@@ -70,6 +70,8 @@ pub(super) struct Catalog {
     /// What the schema's things depend on, and that is not among them.
     pub(super) foreign: HashMap<ObjectId, Foreign>,
     pub(super) text: Deparsed,
+    /// What of the database's own stands beside the schema, where all of it is the app's.
+    pub(super) beside: Vec<String>,
 }
 
 impl Catalog {
@@ -155,6 +157,23 @@ impl Catalog {
     pub(super) fn relation(&self, id: u32) -> Option<&Relation> {
         self.relations.iter().find(|relation| relation.id == id)
     }
+}
+
+/// What a database holds beside one schema: other schemas with anything in them, large objects, and what belongs to the whole.
+pub(super) async fn beside(session: &mut Session, schema: &str) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Beside {
+        what: String,
+    }
+    const BESIDE: &str = "SELECT DISTINCT 'schema ' || quote_ident(n.nspname) AS what FROM pg_namespace n JOIN pg_depend d \
+         ON d.refclassid = 2615 AND d.refobjid = n.oid AND d.deptype = 'n' AND d.classid <> 3079 \
+         WHERE n.nspname <> $1::text AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+         AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e') \
+         UNION ALL SELECT count(*) || ' large objects' FROM pg_largeobject_metadata HAVING count(*) > 0 \
+         UNION ALL SELECT 'event trigger ' || quote_ident(evtname) FROM pg_event_trigger \
+         UNION ALL SELECT 'publication ' || quote_ident(pubname) FROM pg_publication ORDER BY 1";
+    let beside: Vec<Beside> = session.fetch(BESIDE, schema, "looking beside the schema").await?;
+    Ok(beside.into_iter().map(|beside| beside.what).collect())
 }
 
 async fn schema_id(session: &mut Session, schema: &str) -> Result<u32> {

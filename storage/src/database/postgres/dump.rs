@@ -32,7 +32,7 @@ impl PostgresDump {
     /// Takes the snapshot and reads all but the rows.
     pub(super) async fn start(database: &PostgresDatabase) -> Result<Self> {
         let place = &database.place;
-        let (mut session, catalog) = snapshot::open(&place.address, &place.schema).await?;
+        let (mut session, catalog) = snapshot::open(place).await?;
         let (skip, version) = (database.options.skip_unsupported, session.version_text().to_owned());
         let drawing = move || {
             let drawn = draw::draw(&catalog, skip)?;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::catalog::Catalog;
+use super::catalog::{self, Catalog};
 use super::quote::ident;
 use super::session::Session;
-use super::{PostgresAddress, pooler};
+use super::{PostgresPlace, PostgresScope, pooler};
 use crate::{Error, Result};
 
 /// How often tables may be swapped under an export's hands before it gives up.
@@ -31,12 +31,16 @@ struct Table {
 /// # Errors
 /// `NotFound`; `Denied` naming a table that the login may not read, or not all of; `Busy` where tables are locked for long, or
 /// are replaced again and again; `Setup` behind a pooler that shares a session between transactions.
-pub(super) async fn open(address: &PostgresAddress, schema: &str) -> Result<(Session, Catalog)> {
+pub(super) async fn open(place: &PostgresPlace) -> Result<(Session, Catalog)> {
+    let (address, schema) = (&place.address, place.schema.as_str());
     let mut session = Session::open(address).await?;
     pooler::check(&mut session, address).await?;
     for attempt in 1..=ATTEMPTS {
-        if let Some(catalog) = try_open(&mut session, schema).await? {
+        if let Some(mut catalog) = try_open(&mut session, schema).await? {
             refuse_hidden_rows(&mut session, &catalog).await?;
+            if place.scope == PostgresScope::Database {
+                catalog.beside = catalog::beside(&mut session, schema).await?;
+            }
             return Ok((session, catalog));
         }
         session.run("ROLLBACK", "starting a snapshot again").await?;
@@ -94,7 +98,7 @@ async fn refuse_hidden_rows(session: &mut Session, catalog: &Catalog) -> Result<
     const HIDDEN: &str = "SELECT c.relname AS name FROM pg_class c WHERE c.oid = ANY ($1::text::oid[]) AND row_security_active(c.oid) \
          ORDER BY c.relname";
     let secured = catalog.relations.iter().filter(|relation| relation.row_security).map(|relation| relation.id);
-    let secured = super::catalog::oids(secured);
+    let secured = catalog::oids(secured);
     let hidden: Vec<Hidden> = session.fetch(HIDDEN, &secured, "looking for row-level security").await?;
     if hidden.is_empty() {
         return Ok(());

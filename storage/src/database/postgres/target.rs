@@ -33,10 +33,18 @@ async fn in_session(session: &mut Session, schema: &str) -> Result<Occupancy> {
 
 /// The login that an archive's SQL runs under.
 pub(super) async fn open(place: &PostgresPlace) -> Result<Session> {
-    let Some(import) = &place.import_address else { return Session::open(&place.address).await };
-    let mut session = Session::open(import).await?;
+    let Some(import) = &place.import_address else { return Session::open(&place.address).await.map_err(no_database) };
+    let mut session = Session::open(import).await.map_err(no_database)?;
     refuse_mighty(&mut session, import, &place.address).await?;
     Ok(session)
+}
+
+/// A database is nothing that a transaction could make.
+fn no_database(error: Error) -> Error {
+    match error {
+        Error::NotFound { what } => Error::Setup { what, why: "it is not there: make it first, empty, and import then".into() },
+        error => error,
+    }
 }
 
 /// A login that may do everything, or the service's own, would give an archive's code just that.

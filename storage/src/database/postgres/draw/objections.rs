@@ -22,6 +22,7 @@ impl Drawing<'_> {
             self.strange.insert(described);
             self.strange_objects.insert(object);
         }
+        self.strange.extend(self.catalog.beside.iter().map(|beside| format!("{beside}, beside the schema")));
         for extension in self.catalog.members.tables_of_extensions() {
             self.strange.insert(format!("rows of tables that extension {extension} keeps in the schema"));
         }
