@@ -61,7 +61,8 @@ impl PostgresAddress {
     /// # Errors
     /// `Unreachable`, `Denied`.
     pub async fn schemas(&self) -> Result<Vec<String>> {
-        const SCHEMAS: &str = "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+        const SCHEMAS: &str =
+            "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
         self.names(SCHEMAS, "listing schemas").await
     }
 

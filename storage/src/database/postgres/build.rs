@@ -31,7 +31,11 @@ impl Plan {
     ///
     /// # Errors
     /// `Refused` naming the statement.
-    pub(super) async fn read(session: &mut Session, database: &PostgresDatabase, blueprint: &Blueprint) -> Result<Self> {
+    pub(super) async fn read(
+        session: &mut Session,
+        database: &PostgresDatabase,
+        blueprint: &Blueprint,
+    ) -> Result<Self> {
         if (blueprint.engine.kind, blueprint.row_encoding) != (EngineKind::Postgres, RowEncoding::Copy) {
             return Err(Error::refused("the archive", "its rows are not those of PostgreSQL"));
         }
@@ -61,12 +65,17 @@ impl Plan {
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = $1::text AND c.relkind = 'r' ORDER BY c.relname COLLATE \"C\"";
         let found: Vec<Found> = session.fetch(TABLES, &self.target, "listing the tables made").await?;
-        let found: Vec<_> = found.iter().map(|table| (table.name.as_str(), table.columns.iter().map(String::as_str).collect::<Vec<_>>())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|table| (table.name.as_str(), table.columns.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
         let told: Vec<_> = self
             .schema
             .tables
             .iter()
-            .map(|table| (table.name.as_str(), table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>()))
+            .map(|table| {
+                (table.name.as_str(), table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())
+            })
             .collect();
         if found == told {
             return Ok(());
@@ -97,7 +106,13 @@ impl Plan {
     }
 
     /// Stores one table's rows, and gives the command after them.
-    async fn copy_in(&self, session: &mut Session, table: &Table, first: Bytes, commands: &mut mpsc::Receiver<Command>) -> Result<Command> {
+    async fn copy_in(
+        &self,
+        session: &mut Session,
+        table: &Table,
+        first: Bytes,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<Command> {
         let what = format!("table {:?}", table.name);
         let statement = format!("COPY {} FROM STDIN WITH (FREEZE)", place(&self.target, table));
         let refused = |error| as_refused(failed(what.clone())(error));

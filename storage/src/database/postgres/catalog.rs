@@ -15,8 +15,8 @@ mod members;
 
 pub(super) use deparse::{Deparsed, changed};
 pub(super) use entries::{
-    Column, Comment, Constraint, Dependency, Domain, EnumType, Function, Index, IndexColumn, Policy, RangeType, Relation, Rule,
-    Sequence, Trigger, TypeEntry,
+    Column, Comment, Constraint, Dependency, Domain, EnumType, Function, Index, IndexColumn, Policy, RangeType,
+    Relation, Rule, Sequence, Trigger, TypeEntry,
 };
 pub(super) use members::{Foreign, Members};
 
@@ -120,8 +120,10 @@ impl Catalog {
         self.comments = members::read_comments(session, &objects).await?;
         self.dependencies = members::read_dependencies(session, &objects).await?;
         let known: BTreeSet<_> = objects.into_iter().chain(self.implied()).collect();
-        let unknown: BTreeSet<_> = self.dependencies.iter().map(|dependency| dependency.on).filter(|on| !known.contains(on)).collect();
-        let unknown: Vec<_> = unknown.into_iter().filter(|on| on.class != class::NAMESPACE || on.id != self.schema_id).collect();
+        let unknown: BTreeSet<_> =
+            self.dependencies.iter().map(|dependency| dependency.on).filter(|on| !known.contains(on)).collect();
+        let unknown: Vec<_> =
+            unknown.into_iter().filter(|on| on.class != class::NAMESPACE || on.id != self.schema_id).collect();
         self.foreign = members::read_foreign(session, &unknown).await?;
         Ok(())
     }

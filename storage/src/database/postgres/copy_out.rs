@@ -37,19 +37,32 @@ pub(super) trait Outlet: RowSink + Send {
 ///
 /// # Errors
 /// `Unsupported` naming table and key of a row that the server can't write as text.
-pub(super) async fn copy_out(session: &mut Session, schema: &str, table: &Table, outlet: &mut dyn Outlet) -> Result<()> {
+pub(super) async fn copy_out(
+    session: &mut Session,
+    schema: &str,
+    table: &Table,
+    outlet: &mut dyn Outlet,
+) -> Result<()> {
     const SAVEPOINT: &str = "SAVEPOINT coffer";
     let what = format!("reading table {:?}", table.name);
     session.run(SAVEPOINT, &what).await?;
     let mut rows = 0;
     match stream(session, schema, table, outlet, &mut rows).await {
         Ok(()) => session.run("RELEASE SAVEPOINT coffer", &what).await,
-        Err(Error::Postgres { why, .. }) if is_too_large(&why) => Err(too_large(session, schema, table, rows, &why).await),
+        Err(Error::Postgres { why, .. }) if is_too_large(&why) => {
+            Err(too_large(session, schema, table, rows, &why).await)
+        }
         Err(error) => Err(error),
     }
 }
 
-async fn stream(session: &mut Session, schema: &str, table: &Table, outlet: &mut dyn Outlet, rows: &mut u64) -> Result<()> {
+async fn stream(
+    session: &mut Session,
+    schema: &str,
+    table: &Table,
+    outlet: &mut dyn Outlet,
+    rows: &mut u64,
+) -> Result<()> {
     let what = || format!("reading table {:?}", table.name);
     let copy = format!("COPY {} TO STDOUT", place(schema, table));
     let mut stream = session.connection().copy_out_raw(&copy).await.map_err(failed(what()))?;
@@ -96,7 +109,9 @@ async fn too_large(session: &mut Session, schema: &str, table: &Table, rows: u64
     let columns = table.primary_key.iter().map(|name| format!("{}::pg_catalog.text", ident(name))).collect::<Vec<_>>();
     let columns = if columns.is_empty() { "ctid::pg_catalog.text".to_owned() } else { columns.join(", ") };
     let place = format!("{}.{}", ident(schema), ident(&table.name));
-    let query = format!("SELECT pg_catalog.to_json(k) AS key FROM (SELECT {columns} FROM ONLY {place} OFFSET {rows} LIMIT 1) k");
+    let query = format!(
+        "SELECT pg_catalog.to_json(k) AS key FROM (SELECT {columns} FROM ONLY {place} OFFSET {rows} LIMIT 1) k"
+    );
     let what = "looking for the row";
     let key = match session.run("ROLLBACK TO SAVEPOINT coffer", what).await {
         Ok(()) => session.fetch_one::<Found>(&query, "", what).await.map(|found| found.key.to_string()),

@@ -63,7 +63,8 @@ impl Schema {
     /// # Errors
     /// `Refused` where it is not one that we would have written.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
-        let schema: Self = serde_json::from_slice(bytes).map_err(|error| Error::refused("schema.json", error.to_string()))?;
+        let schema: Self =
+            serde_json::from_slice(bytes).map_err(|error| Error::refused("schema.json", error.to_string()))?;
         match schema.tables.is_sorted_by(|one, other| one.name < other.name) {
             true => Ok(schema),
             false => Err(Error::refused("schema.json", "its tables are not in the order of their names")),

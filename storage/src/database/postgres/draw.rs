@@ -130,7 +130,8 @@ impl Drawing<'_> {
         if !skip && !skipped.is_empty() {
             return Err(Error::Unsupported { what: skipped });
         }
-        let gone = |class: u32, id: u32| self.graph.maker(ObjectId { class, id }).is_none_or(|node| fallen.contains(&node));
+        let gone =
+            |class: u32, id: u32| self.graph.maker(ObjectId { class, id }).is_none_or(|node| fallen.contains(&node));
         let named = |kinds: &'static [&'static str]| {
             let relations = self.catalog.relations.iter();
             relations
@@ -140,7 +141,8 @@ impl Drawing<'_> {
         };
         let (tables, sequences) = (named(&["r"]), named(&["S"]));
         let carried = self.graph.made_without(&fallen).collect();
-        let circle = |labels: Vec<String>| Error::unsupported(format!("things that need each other: {}", labels.join(", ")));
+        let circle =
+            |labels: Vec<String>| Error::unsupported(format!("things that need each other: {}", labels.join(", ")));
         let ordered = self.graph.order(&fallen).map_err(circle)?;
         Ok(Drawn { ordered, tables, sequences, extensions: self.extensions, skipped, carried })
     }
@@ -149,7 +151,10 @@ impl Drawing<'_> {
     fn told(&self, fallen: &BTreeSet<NodeId>) -> Vec<String> {
         let label = |id: &NodeId| self.graph.node(*id).map(|node| node.label.clone()).unwrap_or_default();
         let direct = self.objections.iter().map(|(id, whys)| format!("{} ({})", label(id), whys.join("; ")));
-        let behind = fallen.iter().filter(|id| !self.objections.contains_key(id)).map(|id| format!("{} (needs what can't be carried)", label(id)));
+        let behind = fallen
+            .iter()
+            .filter(|id| !self.objections.contains_key(id))
+            .map(|id| format!("{} (needs what can't be carried)", label(id)));
         let all: BTreeSet<_> = self.strange.iter().cloned().chain(direct).chain(behind).collect();
         all.into_iter().collect()
     }

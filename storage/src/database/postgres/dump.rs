@@ -87,7 +87,12 @@ impl Dump for PostgresDump {
 }
 
 /// The task. Values read as they did when the schema was in the path, and nothing of the schema is called.
-async fn read(mut session: Session, app: &str, schema: &Schema, chunks: &mpsc::Sender<Result<Option<RowChunk>>>) -> Result<()> {
+async fn read(
+    mut session: Session,
+    app: &str,
+    schema: &Schema,
+    chunks: &mpsc::Sender<Result<Option<RowChunk>>>,
+) -> Result<()> {
     session.in_schema(app).await?;
     for table in &schema.tables {
         let mut chunked = Chunked::new(&table.name, chunks);

@@ -81,7 +81,8 @@ impl Grants {
         }
         const SCHEMA: &str = "SELECT pg_get_userbyid(nspowner) AS owner, nspacl::text[] AS acl, \
              obj_description(oid, 'pg_namespace') AS comment FROM pg_namespace WHERE oid = $1::text::oid";
-        let found: Found = session.fetch_one(SCHEMA, &catalog.schema_id.to_string(), "reading a schema's owner").await?;
+        let found: Found =
+            session.fetch_one(SCHEMA, &catalog.schema_id.to_string(), "reading a schema's owner").await?;
         let schema = Owned::new(Kind::Schema, "", &found.owner, &found.acl);
         let owners = std::iter::once(schema).chain(relations(catalog, drawn)).chain(others(catalog, drawn)).collect();
         Ok(Self { comment: found.comment, owners })
@@ -100,9 +101,8 @@ fn relations<'a>(catalog: &'a Catalog, drawn: &'a Drawn) -> impl Iterator<Item =
     carried.map(|relation| {
         let kind = if relation.kind == "S" { Kind::Sequence } else { Kind::Table };
         let columns = catalog.columns.get(&relation.id).into_iter().flatten();
-        let columns = columns.filter_map(|column| {
-            Some(OwnedColumn { name: column.name.clone(), privileges: column.acl.clone()? })
-        });
+        let columns = columns
+            .filter_map(|column| Some(OwnedColumn { name: column.name.clone(), privileges: column.acl.clone()? }));
         Owned { columns: columns.collect(), ..Owned::new(kind, &relation.name, &relation.owner, &relation.acl) }
     })
 }
@@ -256,7 +256,10 @@ fn parse_name(item: &str) -> Option<(String, &str)> {
 fn role(name: &str, roles: &BTreeSet<String>) -> Result<String> {
     match roles.contains(name) {
         true => Ok(ident(name)),
-        false => Err(Error::refused(format!("the privileges of role {name:?}"), "there is no such role: make it, or restore without --grants")),
+        false => Err(Error::refused(
+            format!("the privileges of role {name:?}"),
+            "there is no such role: make it, or restore without --grants",
+        )),
     }
 }
 
@@ -285,7 +288,10 @@ mod tests {
     fn items_become_statements() {
         let roles = BTreeSet::from(["bob".to_owned(), "odd \"role".to_owned()]);
         let made = |item: &str| grants(Kind::Table, "", item, "s.t", &roles);
-        assert_eq!(made("bob=r*w/me").unwrap(), ["GRANT UPDATE ON TABLE s.t TO \"bob\"", "GRANT SELECT ON TABLE s.t TO \"bob\" WITH GRANT OPTION"]);
+        assert_eq!(
+            made("bob=r*w/me").unwrap(),
+            ["GRANT UPDATE ON TABLE s.t TO \"bob\"", "GRANT SELECT ON TABLE s.t TO \"bob\" WITH GRANT OPTION"]
+        );
         assert_eq!(made("=r/me").unwrap(), ["GRANT SELECT ON TABLE s.t TO PUBLIC"]);
         assert_eq!(made("\"odd \"\"role\"=a/me").unwrap(), ["GRANT INSERT ON TABLE s.t TO \"odd \"\"role\""]);
         for bad in ["", "bob", "bob=", "bob=r", "bob=q/me", "eve=r/me", "\"bob=r/me"] {

@@ -86,7 +86,9 @@ impl Graph {
 
     /// Says that one statement comes after another.
     pub(super) fn needs(&mut self, node: NodeId, needed: NodeId) {
-        if node != needed && let Some(node) = self.nodes.get_mut(node) {
+        if node != needed
+            && let Some(node) = self.nodes.get_mut(node)
+        {
             node.needs.insert(needed);
         }
     }
@@ -151,7 +153,11 @@ impl Graph {
     /// # Errors
     /// The labels of statements that need each other in a circle.
     pub(super) fn order(mut self, left_out: &BTreeSet<NodeId>) -> Result<Ordered, Vec<String>> {
-        let early: Vec<_> = self.nodes().filter(|(id, node)| node.rank.is_before_rows() && !left_out.contains(id)).map(|(id, _)| id).collect();
+        let early: Vec<_> = self
+            .nodes()
+            .filter(|(id, node)| node.rank.is_before_rows() && !left_out.contains(id))
+            .map(|(id, _)| id)
+            .collect();
         let early = self.closure(early);
         let mut waiting: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut needed_by: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
@@ -170,7 +176,9 @@ impl Graph {
             for &later in needed_by.get(&id).into_iter().flatten() {
                 let Some(count) = waiting.get_mut(&later) else { continue };
                 *count -= 1;
-                if *count == 0 && let Some(node) = self.nodes.get(later) {
+                if *count == 0
+                    && let Some(node) = self.nodes.get(later)
+                {
                     waiting.remove(&later);
                     ready.insert((node.rank, node.label.clone(), later));
                 }

@@ -35,7 +35,12 @@ pub(super) struct Sequence {
 
 /// Reads the values of sequences, in the order of their names. They are never behind the rows of a snapshot that was taken
 /// before.
-pub(super) async fn read(session: &mut Session, schema: &str, sequences: &BTreeMap<String, u32>, grants: Grants) -> Result<Bytes> {
+pub(super) async fn read(
+    session: &mut Session,
+    schema: &str,
+    sequences: &BTreeMap<String, u32>,
+    grants: Grants,
+) -> Result<Bytes> {
     let mut document = Sequences { sequences: Vec::new(), schema: grants };
     let names: Vec<_> = sequences.keys().collect();
     for some in names.chunks(AT_ONCE) {
@@ -81,7 +86,10 @@ pub(super) async fn write(session: &mut Session, schema: &str, document: &Sequen
     let found: HashSet<_> = found.iter().map(|found| found.name.as_str()).collect();
     let named: HashSet<_> = document.sequences.iter().map(|sequence| sequence.name.as_str()).collect();
     if let Some(name) = found.symmetric_difference(&named).min() {
-        return Err(Error::refused("sequences.json", format!("sequence {name:?} is not both in it and in the structure")));
+        return Err(Error::refused(
+            "sequences.json",
+            format!("sequence {name:?} is not both in it and in the structure"),
+        ));
     }
     for Sequence { name, value, called } in &document.sequences {
         let place = literal(&format!("{}.{}", ident(schema), ident(name)));

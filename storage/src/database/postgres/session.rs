@@ -84,7 +84,10 @@ impl Session {
             }
         };
         // Nothing is looked up before this, so that nobody's own functions can stand in for PostgreSQL's.
-        sqlx::raw_sql("SET search_path = pg_catalog, pg_temp").execute(&mut connection).await.map_err(failed(what()))?;
+        sqlx::raw_sql("SET search_path = pg_catalog, pg_temp")
+            .execute(&mut connection)
+            .await
+            .map_err(failed(what()))?;
         let mut session = Self { connection, backend: Backend::NONE, version_text: String::new() };
         session.settle(address).await?;
         Ok(session)
@@ -101,7 +104,12 @@ impl Session {
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(*value))).collect();
         let settings = serde_json::Value::from(settings).to_string();
         let what = || format!("setting up a session with {address}");
-        sqlx::query(SET).persistent(false).bind(settings).fetch_all(&mut self.connection).await.map_err(failed(what()))?;
+        sqlx::query(SET)
+            .persistent(false)
+            .bind(settings)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(failed(what()))?;
         let told: Told = self.fetch_one(ASK, "", &what()).await?;
         self.backend = Backend { pid: told.pid, started: told.started };
         self.version_text = told.version_text.split_whitespace().next().unwrap_or_default().to_owned();
@@ -155,7 +163,12 @@ impl Session {
     }
 
     /// The rows of a query with at most one parameter, each as an object by the names of its columns.
-    pub(super) async fn fetch<T: DeserializeOwned>(&mut self, sql: &str, parameter: &str, what: &str) -> Result<Vec<T>> {
+    pub(super) async fn fetch<T: DeserializeOwned>(
+        &mut self,
+        sql: &str,
+        parameter: &str,
+        what: &str,
+    ) -> Result<Vec<T>> {
         let sql = format!("SELECT pg_catalog.row_to_json(r)::pg_catalog.text FROM ({sql}) r");
         let takes_one = sql.contains("$1");
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
@@ -173,7 +186,12 @@ impl Session {
 
     /// The transaction that is open, to ask for it later.
     pub(super) async fn transaction(&mut self) -> Result<TransactionId> {
-        self.fetch_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id", "", "asking for the transaction").await
+        self.fetch_one(
+            "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS id",
+            "",
+            "asking for the transaction",
+        )
+        .await
     }
 
     /// Says goodbye, so that the server lets go of everything at once.
@@ -257,13 +275,17 @@ fn told(what: String, error: &PgDatabaseError) -> Error {
     match error.code() {
         "42501" if error.message().contains("row-level security") => Error::Denied {
             what,
-            why: format!("{why}, which would hide rows: use a login with BYPASSRLS, or the table's owner without FORCE"),
+            why: format!(
+                "{why}, which would hide rows: use a login with BYPASSRLS, or the table's owner without FORCE"
+            ),
         },
         "28000" | "28P01" | "42501" => Error::Denied { what, why },
         "3D000" => Error::NotFound { what: format!("{what}: the database") },
         "53100" => Error::NoSpace { what },
         "55P03" => Error::Busy { what },
-        "08000" | "08003" | "08006" | "08P01" | "53300" | "57P01" | "57P02" | "57P03" => Error::Unreachable { what, why },
+        "08000" | "08003" | "08006" | "08P01" | "53300" | "57P01" | "57P02" | "57P03" => {
+            Error::Unreachable { what, why }
+        }
         "26000" | "25P01" => Error::Setup {
             what,
             why: format!("{why}: is there a pooler in transaction mode? Give the database's own address"),

@@ -78,11 +78,14 @@ async fn tables(session: &mut Session, schema: &str) -> Result<Vec<Table>> {
 /// Tells whether all are locked; not where one has gone.
 async fn lock(session: &mut Session, tables: &[Table]) -> Result<bool> {
     for some in tables.chunks(LOCKS) {
-        let names: Vec<_> = some.iter().map(|table| format!("ONLY {}.{}", ident(&table.schema), ident(&table.name))).collect();
+        let names: Vec<_> =
+            some.iter().map(|table| format!("ONLY {}.{}", ident(&table.schema), ident(&table.name))).collect();
         let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "));
         match session.run(&sql, "locking tables for reading").await {
             Ok(()) => {}
-            Err(Error::Postgres { why, .. }) if why.ends_with("[42P01]") || why.ends_with("[3F000]") => return Ok(false),
+            Err(Error::Postgres { why, .. }) if why.ends_with("[42P01]") || why.ends_with("[3F000]") => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -102,9 +102,12 @@ impl Server {
             name: String,
         }
         let builtins: Vec<Builtin> = session.fetch(Builtins::QUERY, "", "reading built-in functions").await?;
-        let methods: Vec<Method> = session.fetch("SELECT amname AS name FROM pg_am WHERE amtype = 'i'", "", "reading index methods").await?;
+        let methods: Vec<Method> =
+            session.fetch("SELECT amname AS name FROM pg_am WHERE amtype = 'i'", "", "reading index methods").await?;
         Ok(Self {
-            builtins: Builtins::from_rows(builtins.into_iter().map(|builtin| (builtin.kind, builtin.name, builtin.safe))),
+            builtins: Builtins::from_rows(
+                builtins.into_iter().map(|builtin| (builtin.kind, builtin.name, builtin.safe)),
+            ),
             extension_schemas: extension_schemas(session, target, extensions).await?,
             index_methods: methods.into_iter().map(|method| method.name).collect(),
         })
@@ -113,8 +116,7 @@ impl Server {
 
 /// Where the extensions are that an archive needs: in the schemas that it says, so that its names find them.
 async fn extension_schemas(session: &mut Session, target: &str, wanted: &[Extension]) -> Result<Vec<String>> {
-    const EXTENSIONS: &str =
-        "SELECT e.extname AS name, n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace";
+    const EXTENSIONS: &str = "SELECT e.extname AS name, n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace";
     let found: Vec<Extension> = session.fetch(EXTENSIONS, "", "reading extensions").await?;
     let mut schemas = Vec::new();
     for extension in wanted {
@@ -125,8 +127,14 @@ async fn extension_schemas(session: &mut Session, target: &str, wanted: &[Extens
                 schemas.push(schema.to_owned());
                 continue;
             }
-            Some(there) => format!("it is in schema {there:?}, and the archive's names look for it in {schema:?}: move it there"),
-            None => format!("the database does not have it: CREATE EXTENSION {} SCHEMA {}", ident(&extension.name), ident(schema)),
+            Some(there) => {
+                format!("it is in schema {there:?}, and the archive's names look for it in {schema:?}: move it there")
+            }
+            None => format!(
+                "the database does not have it: CREATE EXTENSION {} SCHEMA {}",
+                ident(&extension.name),
+                ident(schema)
+            ),
         };
         return Err(Error::Setup { what: format!("extension {:?}", extension.name), why });
     }

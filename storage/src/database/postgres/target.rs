@@ -42,7 +42,9 @@ pub(super) async fn open(place: &PostgresPlace) -> Result<Session> {
 /// A database is nothing that a transaction could make.
 fn no_database(error: Error) -> Error {
     match error {
-        Error::NotFound { what } => Error::Setup { what, why: "it is not there: make it first, empty, and import then".into() },
+        Error::NotFound { what } => {
+            Error::Setup { what, why: "it is not there: make it first, empty, and import then".into() }
+        }
         error => error,
     }
 }
@@ -53,10 +55,13 @@ async fn refuse_mighty(session: &mut Session, import: &PostgresAddress, service:
     struct Login {
         is_mighty: bool,
     }
-    const LOGIN: &str = "SELECT rolsuper OR rolbypassrls OR rolcreaterole AS is_mighty FROM pg_roles WHERE rolname = session_user";
+    const LOGIN: &str =
+        "SELECT rolsuper OR rolbypassrls OR rolcreaterole AS is_mighty FROM pg_roles WHERE rolname = session_user";
     let Login { is_mighty } = session.fetch_one(LOGIN, "", "looking at the login for imports").await?;
     let why = match (is_mighty, import.login() == service.login()) {
-        (true, _) => "it is a superuser, or may pass over row-level security or make roles: code of an archive would run with these rights",
+        (true, _) => {
+            "it is a superuser, or may pass over row-level security or make roles: code of an archive would run with these rights"
+        }
         (_, true) => "it is the service's own login: leave import_database out, or give each app a login of its own",
         _ => return Ok(()),
     };
@@ -83,7 +88,9 @@ pub(super) async fn begin(session: &mut Session, schema: &str) -> Result<Occupan
     match found {
         Occupancy::Occupied => return Err(not_empty(schema)),
         Occupancy::Empty => {}
-        Occupancy::Missing => session.run(&format!("CREATE SCHEMA {}", ident(schema)), "making the schema").await.map_err(needs_create)?,
+        Occupancy::Missing => {
+            session.run(&format!("CREATE SCHEMA {}", ident(schema)), "making the schema").await.map_err(needs_create)?
+        }
     }
     Ok(found)
 }
@@ -92,7 +99,9 @@ fn needs_create(error: Error) -> Error {
     match error {
         Error::Denied { what, why } => Error::Denied {
             what,
-            why: format!("{why}: grant CREATE on the database to the login, or make the schema first, with the login as its owner"),
+            why: format!(
+                "{why}: grant CREATE on the database to the login, or make the schema first, with the login as its owner"
+            ),
         },
         error => error,
     }

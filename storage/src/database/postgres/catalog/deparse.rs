@@ -47,7 +47,11 @@ struct TypeText {
 /// `SELECT` of a function of each OID; `$t` is put in place of the function's call on `k`.
 macro_rules! of_each {
     ($text:literal) => {
-        concat!("SELECT k::pg_catalog.int8 AS id, ", $text, " AS text, NULL AS second FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.oid[]) k")
+        concat!(
+            "SELECT k::pg_catalog.int8 AS id, ",
+            $text,
+            " AS text, NULL AS second FROM pg_catalog.unnest($1::pg_catalog.text::pg_catalog.oid[]) k"
+        )
     };
 }
 
@@ -81,13 +85,20 @@ impl Deparsed {
 
     async fn read_in_schema(session: &mut Session, catalog: &Catalog) -> Result<Self> {
         let of_kind = |kinds: &'static [&'static str]| {
-            oids(catalog.relations.iter().filter(|relation| kinds.contains(&relation.kind.as_str())).map(|relation| relation.id))
+            oids(
+                catalog
+                    .relations
+                    .iter()
+                    .filter(|relation| kinds.contains(&relation.kind.as_str()))
+                    .map(|relation| relation.id),
+            )
         };
         let functions = catalog.functions.iter().filter(|function| function.kind == "f" || function.kind == "p");
         let functions = first_and_second(session, FUNCTIONS, &oids(functions.map(|function| function.id))).await?;
         let partitions = catalog.relations.iter().filter(|relation| relation.kind == "p" || relation.is_partition);
         let partitions = first_and_second(session, PARTITIONS, &oids(partitions.map(|relation| relation.id))).await?;
-        let policies = first_and_second(session, POLICIES, &oids(catalog.policies.iter().map(|policy| policy.id))).await?;
+        let policies =
+            first_and_second(session, POLICIES, &oids(catalog.policies.iter().map(|policy| policy.id))).await?;
         let defaults = catalog.columns.values().flatten().filter_map(|column| column.default_id);
         let constraints = catalog.constraints.iter().filter(|constraint| constraint.kind != "t");
         Ok(Self {

@@ -338,8 +338,7 @@ pub(in super::super) struct Rule {
 
 impl Entry for Rule {
     const WHAT: &str = "reading rules";
-    const QUERY: &str =
-        "SELECT oid::int8 AS id, rulename AS name, ev_class::int8 AS relation FROM pg_rewrite WHERE ev_class = ANY ($1::text::oid[])";
+    const QUERY: &str = "SELECT oid::int8 AS id, rulename AS name, ev_class::int8 AS relation FROM pg_rewrite WHERE ev_class = ANY ($1::text::oid[])";
 }
 
 /// A comment, or a security label's provider.

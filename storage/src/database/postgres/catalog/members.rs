@@ -66,10 +66,9 @@ impl Members {
     /// What is of a kind that nobody here reads.
     pub(in super::super) fn strange(&self) -> impl Iterator<Item = (ObjectId, String)> {
         let left_alone = [class::DEFAULT_ACL, class::PUBLICATION_NAMESPACE, class::EXTENSION];
-        let own = self.members.iter().filter(move |member| member.stands_alone() && !left_alone.contains(&member.class));
-        own.filter_map(|member| {
-            member.described.clone().map(|described| (member.object(), described))
-        })
+        let own =
+            self.members.iter().filter(move |member| member.stands_alone() && !left_alone.contains(&member.class));
+        own.filter_map(|member| member.described.clone().map(|described| (member.object(), described)))
     }
 
     /// What came with a type, and which.

@@ -9,7 +9,9 @@ impl Drawing<'_> {
         for index in &catalog.indexes {
             let Some(relation) = catalog.relation(index.relation) else { continue };
             let key = catalog.constraints.iter().find(|constraint| {
-                constraint.index == index.id && constraint.relation == index.relation && matches!(constraint.kind.as_str(), "p" | "u" | "x")
+                constraint.index == index.id
+                    && constraint.relation == index.relation
+                    && matches!(constraint.kind.as_str(), "p" | "u" | "x")
             });
             let node = match key {
                 Some(key) => self.key(relation, key, index)?,
@@ -28,7 +30,8 @@ impl Drawing<'_> {
     fn key(&mut self, relation: &Relation, key: &Constraint, index: &Index) -> Result<NodeId> {
         let text = self.constraint_text(key)?;
         let sql = alter_table(&relation.name, &format!("ADD CONSTRAINT {} {text}", ident(&key.name)));
-        let objects = [ObjectId { class: class::CONSTRAINT, id: key.id }, ObjectId { class: class::CLASS, id: index.id }];
+        let objects =
+            [ObjectId { class: class::CONSTRAINT, id: key.id }, ObjectId { class: class::CLASS, id: index.id }];
         Ok(self.graph.add(Rank::Key, label_on("constraint", &key.name, &relation.name), sql, objects))
     }
 
@@ -46,13 +49,19 @@ impl Drawing<'_> {
         }
         let columns = self.catalog.index_columns.iter().filter(|column| column.index == index.id);
         statements.extend(columns.map(|column| {
-            format!("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", own(&index.name), column.number, column.statistics)
+            format!(
+                "ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}",
+                own(&index.name),
+                column.number,
+                column.statistics
+            )
         }));
         if index.is_clustered {
             statements.push(format!("ALTER TABLE {} CLUSTER ON {}", own(&relation.name), ident(&index.name)));
         }
         if index.is_replica_identity {
-            statements.push(alter_table(&relation.name, &format!("REPLICA IDENTITY USING INDEX {}", ident(&index.name))));
+            statements
+                .push(alter_table(&relation.name, &format!("REPLICA IDENTITY USING INDEX {}", ident(&index.name))));
         }
         for (number, sql) in statements.into_iter().enumerate() {
             let option = self.graph.add(Rank::IndexOption, format!("option {number} of index {}", index.name), sql, []);
@@ -63,7 +72,9 @@ impl Drawing<'_> {
     fn attach_indexes(&mut self) {
         let catalog = self.catalog;
         for index in &catalog.indexes {
-            let Some(parent) = index.parent.and_then(|id| catalog.indexes.iter().find(|parent| parent.id == id)) else { continue };
+            let Some(parent) = index.parent.and_then(|id| catalog.indexes.iter().find(|parent| parent.id == id)) else {
+                continue;
+            };
             let sql = format!("ALTER INDEX {} ATTACH PARTITION {}", own(&parent.name), own(&index.name));
             let node = self.graph.add(Rank::IndexAttach, label_on("partition", &index.name, &parent.name), sql, []);
             for id in [index.id, parent.id] {
@@ -84,7 +95,8 @@ impl Drawing<'_> {
             let text = self.constraint_text(key)?;
             let sql = format!("ALTER TABLE {only}{} ADD CONSTRAINT {} {text}", own(&relation.name), ident(&key.name));
             let object = ObjectId { class: class::CONSTRAINT, id: key.id };
-            let node = self.graph.add(Rank::ForeignKey, label_on("constraint", &key.name, &relation.name), sql, [object]);
+            let node =
+                self.graph.add(Rank::ForeignKey, label_on("constraint", &key.name, &relation.name), sql, [object]);
             self.late_need(node, ObjectId { class: class::CLASS, id: relation.id });
         }
         Ok(())

@@ -80,7 +80,9 @@ impl Drawing<'_> {
     fn objection_to_column(&self, column: &Column) -> Option<String> {
         let name = self.catalog.text.types.get(&(column.type_id, column.modifier))?;
         let bare = name.trim_end_matches("[]");
-        UNCARRIED_TYPES.contains(&bare).then(|| format!("column {} is of type {name}, whose values may mean nothing elsewhere", column.name))
+        UNCARRIED_TYPES
+            .contains(&bare)
+            .then(|| format!("column {} is of type {name}, whose values may mean nothing elsewhere", column.name))
     }
 
     /// A thing that is not of this schema: an extension's is needed, a built-in one is always there, another's can't be carried.

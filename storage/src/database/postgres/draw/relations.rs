@@ -42,11 +42,16 @@ impl Drawing<'_> {
         }
         sql.push(')');
         if relation.kind == "p" {
-            let key = self.catalog.text.partition_keys.get(&relation.id).ok_or_else(|| changed("a partitioned table"))?;
+            let key =
+                self.catalog.text.partition_keys.get(&relation.id).ok_or_else(|| changed("a partitioned table"))?;
             sql.push_str(&format!(" PARTITION BY {key}"));
         }
         sql.push_str(&with_options(&relation.options, &relation.toast_options));
-        let generated = self.columns(relation).iter().filter(|column| !column.generated.is_empty()).filter_map(|column| column.default_id);
+        let generated = self
+            .columns(relation)
+            .iter()
+            .filter(|column| !column.generated.is_empty())
+            .filter_map(|column| column.default_id);
         let mut objects: Vec<_> = generated.map(|id| ObjectId { class: class::ATTRDEF, id }).collect();
         objects.push(ObjectId { class: class::CLASS, id: relation.id });
         let node = self.graph.add(Rank::Table, label("table", &relation.name), sql, objects);
@@ -127,18 +132,23 @@ impl Drawing<'_> {
         let options = options.ok_or_else(|| changed("an identity"))?;
         let when = if column.identity == "a" { "ALWAYS" } else { "BY DEFAULT" };
         let name = own(&sequence.name);
-        let action = format!("ALTER COLUMN {} ADD GENERATED {when} AS IDENTITY (SEQUENCE NAME {name} {options})", ident(&column.name));
+        let action = format!(
+            "ALTER COLUMN {} ADD GENERATED {when} AS IDENTITY (SEQUENCE NAME {name} {options})",
+            ident(&column.name)
+        );
         // Said of the whole table: a partitioned one has it for its partitions too.
         let sql = format!("ALTER TABLE {} {action}", own(&relation.name));
         let object = ObjectId { class: class::CLASS, id: sequence.id };
-        let node = self.graph.add(Rank::Default, label_on("identity of column", &column.name, &relation.name), sql, [object]);
+        let node =
+            self.graph.add(Rank::Default, label_on("identity of column", &column.name, &relation.name), sql, [object]);
         self.graph.needs(node, table);
         Ok(())
     }
 
     fn table_options(&mut self, relation: &Relation, table: NodeId) {
         let mut add = |rank, kind: &str, action: &str| {
-            let node = self.graph.add(rank, label_on("option", kind, &relation.name), alter_table(&relation.name, action), []);
+            let node =
+                self.graph.add(rank, label_on("option", kind, &relation.name), alter_table(&relation.name, action), []);
             self.graph.needs(node, table);
         };
         if relation.row_security {
@@ -155,7 +165,9 @@ impl Drawing<'_> {
     }
 
     fn attach(&mut self, relation: &Relation, node: NodeId) -> Result<()> {
-        let Some(parent) = relation.parents.iter().flatten().next().filter(|_| relation.is_partition) else { return Ok(()) };
+        let Some(parent) = relation.parents.iter().flatten().next().filter(|_| relation.is_partition) else {
+            return Ok(());
+        };
         let object = ObjectId { class: class::CLASS, id: *parent };
         // A partition whose parent is left out is left out too.
         self.late_need(node, object);
@@ -171,7 +183,9 @@ impl Drawing<'_> {
     fn checks(&mut self) -> Result<()> {
         let catalog = self.catalog;
         let mut made = Vec::new();
-        for constraint in catalog.constraints.iter().filter(|constraint| constraint.kind == "c" && constraint.relation != 0) {
+        for constraint in
+            catalog.constraints.iter().filter(|constraint| constraint.kind == "c" && constraint.relation != 0)
+        {
             let Some(relation) = catalog.relation(constraint.relation) else { continue };
             let object = ObjectId { class: class::CONSTRAINT, id: constraint.id };
             if !constraint.is_local {
@@ -180,7 +194,8 @@ impl Drawing<'_> {
             }
             let text = self.constraint_text(constraint)?;
             let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} {text}", own(&relation.name), ident(&constraint.name));
-            let node = self.graph.add(Rank::Check, label_on("constraint", &constraint.name, &relation.name), sql, [object]);
+            let node =
+                self.graph.add(Rank::Check, label_on("constraint", &constraint.name, &relation.name), sql, [object]);
             self.late_need(node, ObjectId { class: class::CLASS, id: relation.id });
             made.push((node, constraint, relation));
         }
@@ -214,7 +229,11 @@ impl Drawing<'_> {
 
     fn materialized_view(&mut self, relation: &Relation) -> Result<()> {
         let options = with_options(&relation.options, &relation.toast_options);
-        let sql = format!("CREATE MATERIALIZED VIEW {}{options} AS\n{}\nWITH NO DATA", own(&relation.name), self.view_text(relation)?);
+        let sql = format!(
+            "CREATE MATERIALIZED VIEW {}{options} AS\n{}\nWITH NO DATA",
+            own(&relation.name),
+            self.view_text(relation)?
+        );
         let node = self.add_view(Rank::View, "materialized view", relation, sql);
         self.column_options(relation, node);
         if relation.is_populated {

@@ -61,7 +61,8 @@ impl Drawing<'_> {
         if trigger.parent == 0 {
             let text = self.catalog.text.triggers.get(&trigger.id).ok_or_else(|| changed("a trigger"))?;
             let object = ObjectId { class: class::TRIGGER, id: trigger.id };
-            let node = self.graph.add(Rank::Trigger, label_on("trigger", &trigger.name, &relation.name), text, [object]);
+            let node =
+                self.graph.add(Rank::Trigger, label_on("trigger", &trigger.name, &relation.name), text, [object]);
             self.late_need(node, on);
             needed = Some(node);
         }
@@ -75,7 +76,8 @@ impl Drawing<'_> {
             _ => "ENABLE",
         };
         let sql = alter_table(&relation.name, &format!("{state} TRIGGER {}", ident(&trigger.name)));
-        let node = self.graph.add(Rank::TriggerState, label_on("state of trigger", &trigger.name, &relation.name), sql, []);
+        let node =
+            self.graph.add(Rank::TriggerState, label_on("state of trigger", &trigger.name, &relation.name), sql, []);
         self.late_need(node, on);
         match needed {
             Some(trigger) => self.graph.needs(node, trigger),
@@ -94,7 +96,8 @@ impl Drawing<'_> {
             _ => "ALL",
         };
         let kind = if policy.is_permissive { "" } else { " AS RESTRICTIVE" };
-        let roles = policy.roles.as_ref().map(|roles| roles.iter().map(|role| ident(role)).collect::<Vec<_>>().join(", "));
+        let roles =
+            policy.roles.as_ref().map(|roles| roles.iter().map(|role| ident(role)).collect::<Vec<_>>().join(", "));
         let mut sql = format!("CREATE POLICY {} ON {}{kind} FOR {command}", ident(&policy.name), own(&relation.name));
         sql.extend(roles.map(|roles| format!(" TO {roles}")));
         let text = &self.catalog.text;

@@ -55,16 +55,23 @@ impl Drawing<'_> {
         let Some(domain) = self.catalog.domains.get(&entry.id) else {
             return Err(super::super::catalog::changed("a domain"));
         };
-        let mut sql = format!("CREATE DOMAIN {} AS {}", own(&entry.name), self.catalog.text.type_name(domain.base, domain.modifier)?);
+        let mut sql = format!(
+            "CREATE DOMAIN {} AS {}",
+            own(&entry.name),
+            self.catalog.text.type_name(domain.base, domain.modifier)?
+        );
         sql.extend(domain.collation.iter().map(|name| format!(" COLLATE {name}")));
         sql.extend(self.catalog.text.domain_defaults.get(&entry.id).map(|text| format!(" DEFAULT {text}")));
         if domain.not_null {
             sql.push_str(" NOT NULL");
         }
-        for constraint in self.domain_constraints(entry).filter(|constraint| constraint.is_validated && constraint.kind == "c") {
+        for constraint in
+            self.domain_constraints(entry).filter(|constraint| constraint.is_validated && constraint.kind == "c")
+        {
             sql.push_str(&format!(" CONSTRAINT {} {}", ident(&constraint.name), self.constraint_text(constraint)?));
         }
-        let constraints = self.domain_constraints(entry).filter(|constraint| constraint.is_validated || constraint.kind != "c");
+        let constraints =
+            self.domain_constraints(entry).filter(|constraint| constraint.is_validated || constraint.kind != "c");
         objects.extend(constraints.map(|constraint| ObjectId { class: class::CONSTRAINT, id: constraint.id }));
         Ok(sql)
     }
@@ -75,13 +82,18 @@ impl Drawing<'_> {
 
     /// Those that rows which are there need not meet.
     fn late_domain_constraints(&mut self, entry: &TypeEntry, node: NodeId) {
-        let late: Vec<_> =
-            self.catalog.constraints.iter().filter(|constraint| constraint.domain == entry.id && !constraint.is_validated && constraint.kind == "c").collect();
+        let late: Vec<_> = self
+            .catalog
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.domain == entry.id && !constraint.is_validated && constraint.kind == "c")
+            .collect();
         for constraint in late {
             let Ok(text) = self.constraint_text(constraint) else { continue };
             let sql = format!("ALTER DOMAIN {} ADD CONSTRAINT {} {text}", own(&entry.name), ident(&constraint.name));
             let label = label_on("constraint", &constraint.name, &entry.name);
-            let late = self.graph.add(Rank::Check, label, sql, [ObjectId { class: class::CONSTRAINT, id: constraint.id }]);
+            let late =
+                self.graph.add(Rank::Check, label, sql, [ObjectId { class: class::CONSTRAINT, id: constraint.id }]);
             self.graph.needs(late, node);
         }
     }
@@ -136,7 +148,10 @@ impl Drawing<'_> {
         let of_sequence = ObjectId { class: class::CLASS, id: sequence };
         let mut dependencies = self.catalog.dependencies.iter();
         let owned = dependencies.find(|dependency| {
-            dependency.of == of_sequence && dependency.kind == kind && dependency.on.class == class::CLASS && dependency.on_part > 0
+            dependency.of == of_sequence
+                && dependency.kind == kind
+                && dependency.on.class == class::CLASS
+                && dependency.on_part > 0
         })?;
         let table = self.catalog.relation(owned.on.id)?;
         let column = self.catalog.columns.get(&table.id)?.iter().find(|column| column.number == owned.on_part)?;

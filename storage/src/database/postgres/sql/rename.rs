@@ -24,7 +24,9 @@ pub(in super::super) fn release(sql: &str, own_schema: &str) -> Result<String> {
     if !mentions(sql, own_schema) {
         return Ok(sql.to_owned());
     }
-    with_stack(|| rename(sql, own_schema, PLACEHOLDER).map_err(|why| Error::unsupported(format!("{}: {why}", label(sql)))))
+    with_stack(|| {
+        rename(sql, own_schema, PLACEHOLDER).map_err(|why| Error::unsupported(format!("{}: {why}", label(sql))))
+    })
 }
 
 /// A statement of an archive with the target schema's name for the placeholder.

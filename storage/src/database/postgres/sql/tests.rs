@@ -10,6 +10,7 @@ mod statements;
 
 use std::sync::LazyLock;
 
+use super::check::Kind;
 use super::*;
 use crate::Error;
 
