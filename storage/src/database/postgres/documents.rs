@@ -11,6 +11,9 @@ use super::graph::Node;
 use super::sql;
 use crate::{Blueprint, Engine, EngineKind, Error, Result, RowEncoding};
 
+/// A statement of fewer bytes is within the bounds of every reader.
+const LARGE_BYTES: usize = 32_000;
+
 /// `schema.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Schema {
@@ -106,6 +109,10 @@ fn document(nodes: &[Node], schema: &str, by: &mut Vec<String>) -> Result<Bytes>
         let released = sql::release(&node.sql, schema).map_err(about)?;
         if released.contains(schema) && !sql::bodies_naming(&released, schema)?.is_empty() {
             by.push(node.label.clone());
+        }
+        if released.len() > LARGE_BYTES {
+            // Far below what a reader takes; whether this one is taken is found out now, not when it is needed.
+            sql::bind(&released, schema).map_err(|error| about(Error::unsupported(error.to_string())))?;
         }
         text.push_str(&released);
         text.push_str(";\n");

@@ -6,9 +6,6 @@ use super::PostgresAddress;
 use super::session::Session;
 use crate::{Error, Result};
 
-/// How often two sessions are compared: somebody else may take the one that was let go.
-const ATTEMPTS: u32 = 2;
-
 #[derive(Deserialize)]
 struct Process {
     pid: i64,
@@ -19,19 +16,17 @@ struct Process {
 /// # Errors
 /// `Setup` where one is.
 pub(super) async fn check(session: &mut Session, address: &PostgresAddress) -> Result<()> {
-    for _ in 0..ATTEMPTS {
-        let ours = process(session).await?;
-        let mut other = Session::open(address).await?;
-        let theirs = process(&mut other).await?;
-        let again = process(session).await?;
-        other.close().await?;
-        if theirs == ours || theirs == again || ours != again {
-            let why = "it is a pooler that shares sessions between transactions: give the address of the database itself, or of a \
-                       pool in session mode";
-            return Err(Error::Setup { what: address.to_string(), why: why.into() });
-        }
+    let ours = process(session).await?;
+    let mut other = Session::open(address).await?;
+    let theirs = process(&mut other).await?;
+    let again = process(session).await?;
+    other.close().await?;
+    if theirs != ours && theirs != again && ours == again {
+        return Ok(());
     }
-    Ok(())
+    let why = "it is a pooler that shares sessions between transactions: give the address of the database itself, or of a pool in session \
+               mode";
+    Err(Error::Setup { what: address.to_string(), why: why.into() })
 }
 
 async fn process(session: &mut Session) -> Result<i64> {

@@ -14,32 +14,31 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The oldest release whose catalogs are known here.
 const OLDEST: u32 = 140_000;
 
-/// What values look like and how statements run, whatever the server, the database or the login has set. A setting that a
-/// release does not have is left alone.
+/// What values look like and how statements run, whatever the server, the database or the login has set.
 const SETTINGS: &[(&str, &str)] = &[
+    ("search_path", "pg_catalog, pg_temp"),
     ("array_nulls", "on"),
     ("backslash_quote", "safe_encoding"),
     ("bytea_output", "hex"),
     ("check_function_bodies", "off"),
-    ("client_connection_check_interval", "2s"),
+    ("client_connection_check_interval", "'2s'"),
     ("client_min_messages", "warning"),
     ("datestyle", "ISO, MDY"),
     ("default_table_access_method", "heap"),
-    ("default_tablespace", ""),
+    ("default_tablespace", "''"),
     ("extra_float_digits", "3"),
     ("idle_in_transaction_session_timeout", "0"),
     ("idle_session_timeout", "0"),
     ("intervalstyle", "postgres"),
     ("jit", "off"),
-    ("lc_monetary", "C"),
-    ("lock_timeout", "60s"),
+    ("lc_monetary", "'C'"),
+    ("lock_timeout", "'60s'"),
     ("quote_all_identifiers", "off"),
     ("row_security", "off"),
     ("standard_conforming_strings", "on"),
     ("statement_timeout", "0"),
     ("synchronize_seqscans", "off"),
-    ("timezone", "UTC"),
-    ("transaction_timeout", "0"),
+    ("timezone", "'UTC'"),
     ("transform_null_equals", "off"),
     ("xmloption", "content"),
 ];
@@ -83,39 +82,29 @@ impl Session {
                 return Err(Error::Unreachable { what: what(), why });
             }
         };
-        // Nothing is looked up before this, so that nobody's own functions can stand in for PostgreSQL's.
-        sqlx::raw_sql("SET search_path = pg_catalog, pg_temp")
-            .execute(&mut connection)
-            .await
-            .map_err(failed(what()))?;
+        // No function is looked up before this, so that nobody's own can stand in for PostgreSQL's.
+        let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+        sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await.map_err(failed(what()))?;
         let mut session = Self { connection, backend: Backend::NONE, version_text: String::new() };
         session.settle(address).await?;
         Ok(session)
     }
 
     async fn settle(&mut self, address: &PostgresAddress) -> Result<()> {
-        const SET: &str = "SELECT set_config(s.key, s.value, false) AS value \
-             FROM json_each_text($1::text::json) s WHERE s.key IN (SELECT lower(name) FROM pg_settings)";
         const ASK: &str = "SELECT pg_backend_pid()::int8 AS pid, pg_current_setting.*, \
              (SELECT backend_start::text FROM pg_stat_get_activity(pg_backend_pid())) AS started, \
              current_setting('server_encoding') AS encoding, current_setting('server_version') AS version_text \
              FROM (SELECT current_setting('server_version_num') AS version) pg_current_setting";
-        let settings: serde_json::Map<_, _> =
-            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), serde_json::Value::from(*value))).collect();
-        let settings = serde_json::Value::from(settings).to_string();
         let what = || format!("setting up a session with {address}");
-        sqlx::query(SET)
-            .persistent(false)
-            .bind(settings)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(failed(what()))?;
         let told: Told = self.fetch_one(ASK, "", &what()).await?;
         self.backend = Backend { pid: told.pid, started: told.started };
         self.version_text = told.version_text.split_whitespace().next().unwrap_or_default().to_owned();
         if told.version.parse::<u32>().unwrap_or_default() < OLDEST {
             let why = format!("it is PostgreSQL {}: 14 and later are known", self.version_text);
             return Err(Error::Setup { what: address.to_string(), why });
+        }
+        if told.version.parse::<u32>().unwrap_or_default() >= 170_000 {
+            self.set("transaction_timeout", "0").await?;
         }
         if told.encoding == "SQL_ASCII" {
             let why = "its encoding is SQL_ASCII, so that nobody knows what its text means: give it one, such as UTF8";

@@ -90,10 +90,10 @@ impl Entry for Column {
          a.atttypmod AS modifier, a.attnotnull AS not_null, a.attidentity AS identity, a.attgenerated AS generated, \
          CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END AS storage, a.attcompression AS compression, \
          nullif(a.attstattarget, -1) AS statistics, a.attoptions AS options, \
-         CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(n.nspname) || '.' || quote_ident(l.collname) END AS collation, \
-         d.oid::int8 AS default_id, a.attacl::text[] AS acl \
-         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-         LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_namespace n ON n.oid = l.collnamespace \
+         CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname) \
+         FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation) END AS collation, \
+         CASE WHEN a.atthasdef THEN (SELECT d.oid::int8 FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END AS default_id, \
+         a.attacl::text[] AS acl FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
          WHERE a.attrelid = ANY ($1::text::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
 }
 
@@ -354,6 +354,7 @@ pub(in super::super) struct Comment {
 
 /// One thing needs another.
 #[derive(Debug, Deserialize)]
+#[serde(from = "DependencyRow")]
 pub(in super::super) struct Dependency {
     pub(in super::super) of: ObjectId,
     pub(in super::super) on: ObjectId,
@@ -362,4 +363,28 @@ pub(in super::super) struct Dependency {
     pub(in super::super) kind: String,
     /// For casts and the like, which are found from what they need: PostgreSQL's words.
     pub(in super::super) described: Option<String>,
+}
+
+/// A dependency as a row, whose columns have short names: there are many.
+#[derive(Deserialize)]
+struct DependencyRow {
+    c: u32,
+    i: u32,
+    rc: u32,
+    ri: u32,
+    rs: i32,
+    t: String,
+    d: Option<String>,
+}
+
+impl From<DependencyRow> for Dependency {
+    fn from(row: DependencyRow) -> Self {
+        Self {
+            of: ObjectId { class: row.c, id: row.i },
+            on: ObjectId { class: row.rc, id: row.ri },
+            on_part: row.rs,
+            kind: row.t,
+            described: row.d,
+        }
+    }
 }

@@ -122,14 +122,15 @@ pub(super) async fn read_comments(session: &mut Session, objects: &[ObjectId]) -
 }
 
 pub(super) async fn read_dependencies(session: &mut Session, objects: &[ObjectId]) -> Result<Vec<Dependency>> {
-    // From a thing to what it needs; and casts, transforms and extended statistics, which say so of themselves alone.
+    // From a thing to what it needs, but for what is clear: its schema, and a default's own column. And casts, transforms and extended
+    // statistics, which say so of themselves alone.
     const DEPENDENCIES: &str = of_pairs!(
-        "SELECT json_build_object('class', o.class::int8, 'id', o.id::int8) AS of, \
-         json_build_object('class', d.refclassid::int8, 'id', d.refobjid::int8) AS on, d.refobjsubid AS on_part, d.deptype AS kind, \
-         NULL AS described FROM o JOIN pg_depend d ON d.classid = o.class AND d.objid = o.id UNION ALL \
-         SELECT json_build_object('class', d.classid::int8, 'id', d.objid::int8), \
-         json_build_object('class', o.class::int8, 'id', o.id::int8), 0, d.deptype, pg_describe_object(d.classid, d.objid, 0) \
-         FROM o JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN (2605, 3576, 3381) AND d.deptype NOT IN ('e', 'i')"
+        "SELECT o.class::int8 AS c, o.id::int8 AS i, d.refclassid::int8 AS rc, d.refobjid::int8 AS ri, max(d.refobjsubid) AS rs, d.deptype AS t, \
+         NULL AS d FROM o JOIN pg_depend d ON d.classid = o.class AND d.objid = o.id WHERE d.refclassid <> 2615 \
+         AND NOT (d.classid = 2604 AND d.refclassid = 1259 AND d.deptype = 'a') GROUP BY o.class, o.id, d.refclassid, d.refobjid, d.deptype UNION ALL \
+         SELECT d.classid::int8, d.objid::int8, o.class::int8, o.id::int8, 0, d.deptype, pg_describe_object(d.classid, d.objid, 0) \
+         FROM o JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.id AND d.classid IN (2605, 3576, 3381) AND d.deptype NOT IN ('e', 'i') \
+         WHERE o.class IN (1247, 1255, 1259)"
     );
     session.fetch(DEPENDENCIES, &pairs(objects), "reading dependencies").await
 }

@@ -99,7 +99,11 @@ impl Statement<'_> {
                 return self.expression(raw_expr.as_deref(), Evaluated::Now);
             }
             ConstrType::ConstrIdentity => return self.sequence_options(with),
-            ConstrType::ConstrForeign => refuse_if(pktable.is_none(), "a foreign key refers to nothing")?,
+            ConstrType::ConstrForeign => {
+                let table = pktable.as_ref().ok_or("a foreign key refers to nothing")?;
+                let is_own = table.schemaname.is_empty() || table.schemaname == self.rules.schema;
+                refuse_if(!is_own, "a foreign key refers to a table of another schema")?;
+            }
             ConstrType::ConstrExclusion => {
                 self.index_method(if access_method.is_empty() { "btree" } else { access_method })?;
                 exclusions.iter().try_for_each(|pair| self.exclusion(pair))?;
