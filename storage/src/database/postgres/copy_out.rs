@@ -96,27 +96,40 @@ async fn push(outlet: &mut dyn Outlet, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Plans that give rows in the order in which a table has them.
+const HEAP_ORDER: [(&str, &str); 5] = [
+    ("enable_seqscan", "on"),
+    ("enable_indexscan", "off"),
+    ("enable_indexonlyscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
+
 /// What a server says that can't make a row's text: beyond a gigabyte, or beyond its memory.
 fn is_too_large(why: &str) -> bool {
     why.ends_with("[54000]") || why.ends_with("[53200]") || (why.ends_with("[XX000]") && why.contains("alloc"))
 }
 
 async fn too_large(session: &mut Session, schema: &str, table: &Table, rows: u64, why: &str) -> Error {
-    #[derive(serde::Deserialize)]
-    struct Found {
-        key: serde_json::Value,
-    }
-    let columns = table.primary_key.iter().map(|name| format!("{}::pg_catalog.text", ident(name))).collect::<Vec<_>>();
-    let columns = if columns.is_empty() { "ctid::pg_catalog.text".to_owned() } else { columns.join(", ") };
-    let place = format!("{}.{}", ident(schema), ident(&table.name));
-    let query = format!(
-        "SELECT pg_catalog.to_json(k) AS key FROM (SELECT {columns} FROM ONLY {place} OFFSET {rows} LIMIT 1) k"
-    );
-    let what = "looking for the row";
-    let key = match session.run("ROLLBACK TO SAVEPOINT coffer", what).await {
-        Ok(()) => session.fetch_one::<Found>(&query, "", what).await.map(|found| found.key.to_string()),
-        Err(error) => Err(error),
-    };
-    let key = key.unwrap_or_else(|_| format!("number {}", rows + 1));
+    let key = row_key(session, schema, table, rows).await.unwrap_or_else(|_| format!("number {}", rows + 1));
     Error::unsupported(format!("row {key} of table {:?} (the server can't write it as text: {why})", table.name))
+}
+
+/// The primary key of a row by its number, or its place where there is none. By COPY again, as any function or cast on the way could
+/// be the app's.
+async fn row_key(session: &mut Session, schema: &str, table: &Table, number: u64) -> Result<String> {
+    const WHAT: &str = "looking for the row";
+    session.run("ROLLBACK TO SAVEPOINT coffer", WHAT).await?;
+    // As COPY reads: the table itself, from its beginning.
+    for (plan, value) in HEAP_ORDER {
+        session.run(&format!("SET LOCAL {plan} = {value}"), WHAT).await?;
+    }
+    let columns: Vec<_> = table.primary_key.iter().map(|name| ident(name)).collect();
+    let shown = if columns.is_empty() { "ctid".to_owned() } else { columns.join(", ") };
+    let place = format!("{}.{}", ident(schema), ident(&table.name));
+    let copy =
+        format!("COPY (SELECT {shown} FROM ONLY {place} OFFSET {number} LIMIT 1) TO STDOUT WITH (DELIMITER ',')");
+    let mut lines = session.connection().copy_out_raw(&copy).await.map_err(failed(WHAT))?;
+    let line = lines.next().await.transpose().map_err(failed(WHAT))?.unwrap_or_default();
+    Ok(format!("({shown}) = ({})", String::from_utf8_lossy(&line).trim_end()))
 }

@@ -41,13 +41,14 @@ impl PostgresDump {
         let drawing = tokio::task::spawn_blocking(drawing).await;
         let (catalog, drawn, blueprint) = drawing.unwrap_or(Err(Error::Stopped { what: WHAT }))?;
         let grants = Grants::read(&mut session, &catalog, &drawn).await?;
+        let schema_id = catalog.schema_id;
         drop(catalog);
         let sequences = sequences::read(&mut session, &place.schema, &drawn.sequences, grants).await?;
         let schema: Schema = serde_json::from_slice(&blueprint.schema).map_err(|_| Error::Stopped { what: WHAT })?;
         let (sender, chunks) = mpsc::channel(1);
         let app = place.schema.clone();
         let task = tokio::spawn(async move {
-            let read = read(session, &app, &schema, &sender).await;
+            let read = read(session, (&app, schema_id), &schema, &sender).await;
             // That nobody listens any longer is no news.
             drop(sender.send(read.map(|()| None)).await);
         });
@@ -89,7 +90,7 @@ impl Dump for PostgresDump {
 /// The task. Values read as they did when the schema was in the path, and nothing of the schema is called.
 async fn read(
     mut session: Session,
-    app: &str,
+    (app, schema_id): (&str, u32),
     schema: &Schema,
     chunks: &mpsc::Sender<Result<Option<RowChunk>>>,
 ) -> Result<()> {
@@ -99,6 +100,8 @@ async fn read(
         copy_out(&mut session, app, table, &mut chunked).await?;
         chunked.finish().await?;
     }
+    session.in_catalog().await?;
+    snapshot::check_still_there(&mut session, app, schema_id).await?;
     session.run("COMMIT", "ending a snapshot").await?;
     session.close().await
 }

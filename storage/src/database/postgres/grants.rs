@@ -20,6 +20,18 @@ pub(super) struct Grants {
     /// Each thing's owner and privileges.
     #[serde(default)]
     pub(super) owners: Vec<Owned>,
+    /// What is granted on things that are yet to be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) defaults: Vec<DefaultPrivileges>,
+}
+
+/// Privileges on what a role will make in the schema.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DefaultPrivileges {
+    pub(super) role: String,
+    /// `pg_default_acl.defaclobjtype`.
+    pub(super) on: String,
+    pub(super) privileges: Vec<String>,
 }
 
 /// A thing with an owner, in the schema or the schema itself.
@@ -84,8 +96,12 @@ impl Grants {
         let found: Found =
             session.fetch_one(SCHEMA, &catalog.schema_id.to_string(), "reading a schema's owner").await?;
         let schema = Owned::new(Kind::Schema, "", &found.owner, &found.acl);
+        const DEFAULTS: &str = "SELECT pg_get_userbyid(defaclrole) AS role, defaclobjtype AS on, defaclacl::text[] AS privileges \
+             FROM pg_default_acl WHERE defaclnamespace = $1::text::oid ORDER BY 1, 2";
+        let id = catalog.schema_id.to_string();
+        let defaults = session.fetch(DEFAULTS, &id, "reading default privileges").await?;
         let owners = std::iter::once(schema).chain(relations(catalog, drawn)).chain(others(catalog, drawn)).collect();
-        Ok(Self { comment: found.comment, owners })
+        Ok(Self { comment: found.comment, owners, defaults })
     }
 }
 
@@ -141,7 +157,42 @@ pub(super) async fn write(session: &mut Session, schema: &str, grants: &Grants) 
             })?;
         }
     }
+    for default in &grants.defaults {
+        let what = format!("restoring default privileges of role {:?}", default.role);
+        for sql in default.statements(schema, &roles)? {
+            session.run(&sql, &what).await?;
+        }
+    }
     Ok(())
+}
+
+impl DefaultPrivileges {
+    fn statements(&self, schema: &str, roles: &BTreeSet<String>) -> Result<Vec<String>> {
+        let kind = match self.on.as_str() {
+            "r" => Kind::Table,
+            "S" => Kind::Sequence,
+            "f" => Kind::Routine,
+            "T" => Kind::Type,
+            other => {
+                return Err(Error::refused(
+                    format!("default privileges on {other:?}"),
+                    "PostgreSQL has none on such things",
+                ));
+            }
+        };
+        let front =
+            format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {}", role(&self.role, roles)?, ident(schema));
+        let grants =
+            self.privileges.iter().map(|item| grants(kind, "", item, "", roles)).collect::<Result<Vec<_>>>()?;
+        // `GRANT … ON TABLE  TO …` of a thing becomes that of a kind.
+        let plural = format!(" ON {}S ", kind.as_sql());
+        let singular = format!(" ON {}  ", kind.as_sql());
+        Ok(grants
+            .into_iter()
+            .flatten()
+            .map(|grant| format!("{front} {}", grant.replacen(&singular, &plural, 1)))
+            .collect())
+    }
 }
 
 async fn roles(session: &mut Session) -> Result<BTreeSet<String>> {
@@ -215,7 +266,8 @@ fn statements(owned: &Owned, found: &Place, roles: &BTreeSet<String>) -> Result<
 fn grants(kind: Kind, columns: &str, item: &str, place: &str, roles: &BTreeSet<String>) -> Result<Vec<String>> {
     let refused = || Error::refused(format!("privilege {item:?}"), "it is not one that PostgreSQL would have written");
     let (grantee, rest) = parse_name(item).ok_or_else(refused)?;
-    let (letters, _) = rest.strip_prefix('=').and_then(|rest| rest.split_once('/')).ok_or_else(refused)?;
+    let (letters, grantor) = rest.strip_prefix('=').and_then(|rest| rest.split_once('/')).ok_or_else(refused)?;
+    role(&whole_name(grantor).ok_or_else(refused)?, roles)?;
     let grantee = if grantee.is_empty() { "PUBLIC".to_owned() } else { role(&grantee, roles)? };
     let (mut plain, mut passing) = (Vec::new(), Vec::new());
     let mut letters = letters.chars().peekable();
@@ -253,6 +305,13 @@ fn parse_name(item: &str) -> Option<(String, &str)> {
     }
 }
 
+/// A name of PostgreSQL's own writing with nothing after it.
+fn whole_name(text: &str) -> Option<String> {
+    let text = format!("{text}=");
+    let (name, rest) = parse_name(&text)?;
+    (rest == "=").then_some(name)
+}
+
 fn role(name: &str, roles: &BTreeSet<String>) -> Result<String> {
     match roles.contains(name) {
         true => Ok(ident(name)),
@@ -286,7 +345,7 @@ mod tests {
 
     #[test]
     fn items_become_statements() {
-        let roles = BTreeSet::from(["bob".to_owned(), "odd \"role".to_owned()]);
+        let roles = BTreeSet::from(["bob".to_owned(), "odd \"role".to_owned(), "me".to_owned()]);
         let made = |item: &str| grants(Kind::Table, "", item, "s.t", &roles);
         assert_eq!(
             made("bob=r*w/me").unwrap(),
@@ -294,7 +353,18 @@ mod tests {
         );
         assert_eq!(made("=r/me").unwrap(), ["GRANT SELECT ON TABLE s.t TO PUBLIC"]);
         assert_eq!(made("\"odd \"\"role\"=a/me").unwrap(), ["GRANT INSERT ON TABLE s.t TO \"odd \"\"role\""]);
-        for bad in ["", "bob", "bob=", "bob=r", "bob=q/me", "eve=r/me", "\"bob=r/me"] {
+        for bad in [
+            "",
+            "bob",
+            "bob=",
+            "bob=r",
+            "bob=q/me",
+            "eve=r/me",
+            "\"bob=r/me",
+            "bob=r/me; DROP TABLE x",
+            "bob=r/",
+            "bob=r/\"me\"x",
+        ] {
             assert!(made(bad).is_err(), "{bad}");
         }
     }

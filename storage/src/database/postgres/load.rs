@@ -124,7 +124,7 @@ async fn load(
     place: SessionPlace,
 ) -> Result<PostgresLoaded> {
     let schema = database.place.schema.as_str();
-    let found = target::begin(&mut session, schema).await?;
+    let found = target::begin(&mut session, &database.place).await?;
     let plan = build::Plan::read(&mut session, database, blueprint).await?;
     plan.before_rows(&mut session).await?;
     if ready.send(()).is_err() {

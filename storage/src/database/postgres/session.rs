@@ -48,6 +48,7 @@ pub(super) struct Session {
     connection: PgConnection,
     backend: Backend,
     version_text: String,
+    can_restrict: bool,
 }
 
 /// A server's process, which another connection can look for and end.
@@ -64,6 +65,8 @@ struct Told {
     version: String,
     version_text: String,
     encoding: String,
+    /// Whether views and foreign tables can be kept from being read.
+    can_restrict: bool,
 }
 
 impl Session {
@@ -85,7 +88,7 @@ impl Session {
         // No function is looked up before this, so that nobody's own can stand in for PostgreSQL's.
         let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
         sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await.map_err(failed(what()))?;
-        let mut session = Self { connection, backend: Backend::NONE, version_text: String::new() };
+        let mut session = Self { connection, backend: Backend::NONE, version_text: String::new(), can_restrict: false };
         session.settle(address).await?;
         Ok(session)
     }
@@ -93,11 +96,13 @@ impl Session {
     async fn settle(&mut self, address: &PostgresAddress) -> Result<()> {
         const ASK: &str = "SELECT pg_backend_pid()::int8 AS pid, pg_current_setting.*, \
              (SELECT backend_start::text FROM pg_stat_get_activity(pg_backend_pid())) AS started, \
-             current_setting('server_encoding') AS encoding, current_setting('server_version') AS version_text \
+             current_setting('server_encoding') AS encoding, \
+             current_setting('restrict_nonsystem_relation_kind', true) IS NOT NULL AS can_restrict, current_setting('server_version') AS version_text \
              FROM (SELECT current_setting('server_version_num') AS version) pg_current_setting";
         let what = || format!("setting up a session with {address}");
         let told: Told = self.fetch_one(ASK, "", &what()).await?;
         self.backend = Backend { pid: told.pid, started: told.started };
+        self.can_restrict = told.can_restrict;
         self.version_text = told.version_text.split_whitespace().next().unwrap_or_default().to_owned();
         if told.version.parse::<u32>().unwrap_or_default() < OLDEST {
             let why = format!("it is PostgreSQL {}: 14 and later are known", self.version_text);
@@ -126,6 +131,22 @@ impl Session {
     /// The connection itself, for COPY.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
+    }
+
+    /// From here on nothing but tables and sequences of an app can be read: a view put in their place by its owner would run that
+    /// owner's code with our rights (CVE-2024-7348).
+    ///
+    /// # Errors
+    /// `Setup` where the server is too old to know of it.
+    pub(super) async fn read_tables_alone(&mut self, address: &PostgresAddress) -> Result<()> {
+        if self.can_restrict {
+            return self.set("restrict_nonsystem_relation_kind", "view, foreign-table").await;
+        }
+        let why = format!(
+            "PostgreSQL {} lets an app run code with the rights of who reads it (CVE-2024-7348): update it to 14.13, 15.8, 16.4 or later",
+            self.version_text
+        );
+        Err(Error::Setup { what: address.to_string(), why })
     }
 
     /// Runs one statement; the protocol refuses a second in the same text.

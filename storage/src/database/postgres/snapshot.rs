@@ -34,6 +34,7 @@ struct Table {
 pub(super) async fn open(place: &PostgresPlace) -> Result<(Session, Catalog)> {
     let (address, schema) = (&place.address, place.schema.as_str());
     let mut session = Session::open(address).await?;
+    session.read_tables_alone(address).await?;
     pooler::check(&mut session, address).await?;
     for attempt in 1..=ATTEMPTS {
         if let Some(mut catalog) = try_open(&mut session, schema).await? {
@@ -65,6 +66,24 @@ async fn try_open(session: &mut Session, schema: &str) -> Result<Option<Catalog>
     let now: BTreeMap<_, _> = now.map(|relation| (relation.name.as_str(), relation.id)).collect();
     let before: BTreeMap<_, _> = before.iter().map(|table| (table.name.as_str(), table.id)).collect();
     Ok((now == before).then_some(catalog))
+}
+
+/// Sees that a schema is the one that it was: its tables are locked, its name is not.
+///
+/// # Errors
+/// `Busy` where it has been renamed.
+pub(super) async fn check_still_there(session: &mut Session, schema: &str, id: u32) -> Result<()> {
+    #[derive(Deserialize)]
+    struct There {
+        is_there: bool,
+    }
+    const THERE: &str = "SELECT to_regnamespace(quote_ident($1::text::json ->> 0))::oid = ($1::text::json ->> 1)::oid IS TRUE AS is_there";
+    let parameter = serde_json::json!([schema, id]).to_string();
+    let There { is_there } = session.fetch_one(THERE, &parameter, "looking at the schema once more").await?;
+    if is_there {
+        return Ok(());
+    }
+    Err(Error::Busy { what: format!("schema {}, which was renamed or replaced while it was read,", ident(schema)) })
 }
 
 async fn tables(session: &mut Session, schema: &str) -> Result<Vec<Table>> {

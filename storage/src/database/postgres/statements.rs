@@ -33,6 +33,9 @@ impl Statements {
         blueprint: &Blueprint,
         schema: &Schema,
     ) -> Result<Self> {
+        if !schema.extensions.iter().map(|extension| &extension.name).eq(&blueprint.extensions) {
+            return Err(Error::refused("manifest.json", "its extensions are not those of schema.json"));
+        }
         let target = database.place.schema.clone();
         let server = Server::read(session, &target, &schema.extensions).await?;
         let may_run = database.place.import_address.is_some() || database.options.allow_code;
@@ -118,7 +121,8 @@ impl Server {
 async fn extension_schemas(session: &mut Session, target: &str, wanted: &[Extension]) -> Result<Vec<String>> {
     const EXTENSIONS: &str = "SELECT e.extname AS name, n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace";
     let found: Vec<Extension> = session.fetch(EXTENSIONS, "", "reading extensions").await?;
-    let mut schemas = Vec::new();
+    // As much a part of every database as pg_catalog.
+    let mut schemas = vec!["information_schema".to_owned()];
     for extension in wanted {
         let schema = extension.schema.as_deref().unwrap_or(target);
         let there = found.iter().find(|there| there.name == extension.name).and_then(|there| there.schema.as_deref());

@@ -8,6 +8,30 @@ use super::session::Session;
 use super::{PostgresAddress, PostgresPlace};
 use crate::{Error, Occupancy, Result};
 
+/// Sees that nobody else can make anything in a schema that is there: what an archive's expressions call would be looked for among it.
+///
+/// # Errors
+/// `Setup` naming who can.
+async fn refuse_shared(session: &mut Session, schema: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Other {
+        name: String,
+    }
+    const OTHERS: &str = "SELECT pg_get_userbyid(n.nspowner) AS name FROM pg_namespace n JOIN pg_database d ON d.datname = current_database() \
+         WHERE n.nspname = $1::text AND CASE pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner' THEN d.datdba ELSE n.nspowner END \
+         <> current_user::regrole::oid UNION ALL \
+         SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END FROM pg_namespace n, aclexplode(n.nspacl) a \
+         WHERE n.nspname = $1::text AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (n.nspowner, current_user::regrole::oid)";
+    let others: Vec<Other> = session.fetch(OTHERS, schema, "looking who can use the schema").await?;
+    let Some(other) = others.first() else { return Ok(()) };
+    let why = format!(
+        "it is there already and empty, and {} can make functions in it that the import would run with the service's rights: drop the schema, \
+         or take these rights away, or set import_database",
+        ident(&other.name)
+    );
+    Err(Error::Setup { what: format!("schema {}", ident(schema)), why })
+}
+
 /// What is at an app's place.
 pub(super) async fn occupancy(place: &PostgresPlace) -> Result<Occupancy> {
     let mut session = match Session::open(&place.address).await {
@@ -49,23 +73,24 @@ fn no_database(error: Error) -> Error {
     }
 }
 
-/// A login that may do everything, or the service's own, would give an archive's code just that.
+/// A login that may do everything, or the service's own, would give an archive's code just that; so would one that can become such
+/// a login, or run programs on the server.
 async fn refuse_mighty(session: &mut Session, import: &PostgresAddress, service: &PostgresAddress) -> Result<()> {
     #[derive(Deserialize)]
-    struct Login {
-        is_mighty: bool,
+    struct Mighty {
+        name: String,
     }
-    const LOGIN: &str =
-        "SELECT rolsuper OR rolbypassrls OR rolcreaterole AS is_mighty FROM pg_roles WHERE rolname = session_user";
-    let Login { is_mighty } = session.fetch_one(LOGIN, "", "looking at the login for imports").await?;
-    let why = match (is_mighty, import.login() == service.login()) {
-        (true, _) => {
-            "it is a superuser, or may pass over row-level security or make roles: code of an archive would run with these rights"
-        }
-        (_, true) => "it is the service's own login: leave import_database out, or give each app a login of its own",
-        _ => return Ok(()),
-    };
-    Err(Error::Setup { what: format!("the login {} for imports", ident(import.login())), why: why.into() })
+    const MIGHTY: &str = "SELECT r.rolname AS name FROM pg_roles r WHERE pg_has_role(session_user, r.oid, 'MEMBER') \
+         AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication OR r.rolname = $1::text OR r.rolname IN \
+         ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_read_all_data', 'pg_write_all_data')) \
+         ORDER BY r.rolname LIMIT 1";
+    let mighty: Vec<Mighty> = session.fetch(MIGHTY, service.login(), "looking at the login for imports").await?;
+    let Some(mighty) = mighty.first() else { return Ok(()) };
+    let why = format!(
+        "it has the rights of {}, and code of an archive would run with them: give each app a login that has its own things alone",
+        ident(&mighty.name)
+    );
+    Err(Error::Setup { what: format!("the login {} for imports", ident(import.login())), why })
 }
 
 /// Begins the transaction that all of an import happens in, and makes sure of a schema that is empty and that no other import
@@ -73,7 +98,8 @@ async fn refuse_mighty(session: &mut Session, import: &PostgresAddress, service:
 ///
 /// # Errors
 /// `NotEmpty`; `Busy` where another import of the app runs; `Denied` where the login may not make the schema.
-pub(super) async fn begin(session: &mut Session, schema: &str) -> Result<Occupancy> {
+pub(super) async fn begin(session: &mut Session, place: &PostgresPlace) -> Result<Occupancy> {
+    let schema = place.schema.as_str();
     #[derive(Deserialize)]
     struct Lock {
         is_ours: bool,
@@ -87,6 +113,7 @@ pub(super) async fn begin(session: &mut Session, schema: &str) -> Result<Occupan
     let found = in_session(session, schema).await?;
     match found {
         Occupancy::Occupied => return Err(not_empty(schema)),
+        Occupancy::Empty if place.import_address.is_none() => refuse_shared(session, schema).await?,
         Occupancy::Empty => {}
         Occupancy::Missing => {
             session.run(&format!("CREATE SCHEMA {}", ident(schema)), "making the schema").await.map_err(needs_create)?

@@ -298,13 +298,11 @@ pub(in super::super) struct Trigger {
     pub(in super::super) enabled: String,
     /// The trigger of the partitioned table that it was made for.
     pub(in super::super) parent: u32,
-    pub(in super::super) parent_enabled: Option<String>,
 }
 
 impl Entry for Trigger {
     const WHAT: &str = "reading triggers";
-    const QUERY: &str = "SELECT t.oid::int8 AS id, t.tgname AS name, t.tgrelid::int8 AS relation, t.tgenabled AS enabled, t.tgparentid::int8 AS parent, \
-         p.tgenabled AS parent_enabled FROM pg_trigger t LEFT JOIN pg_trigger p ON p.oid = t.tgparentid \
+    const QUERY: &str = "SELECT t.oid::int8 AS id, t.tgname AS name, t.tgrelid::int8 AS relation, t.tgenabled AS enabled, t.tgparentid::int8 AS parent FROM pg_trigger t \
          WHERE t.tgrelid = ANY ($1::text::oid[]) AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0)) ORDER BY t.tgname COLLATE \"C\"";
 }
 

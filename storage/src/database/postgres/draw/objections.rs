@@ -3,6 +3,9 @@
 use super::super::catalog::{Column, Relation, class};
 use super::*;
 
+/// What has a lower OID came with the server, `information_schema` too (transam.h: FirstNormalObjectId).
+const FIRST_NORMAL_ID: u32 = 16_384;
+
 /// Types of columns whose values are names or numbers of things that an import has in no place yet, or elsewhere.
 const UNCARRIED_TYPES: &[&str] = &[
     "regcollation",
@@ -95,6 +98,9 @@ impl Drawing<'_> {
             return self.object_to(node, format!("it needs {}", what.as_deref().unwrap_or("what can't be carried")));
         }
         let Some(foreign) = self.catalog.foreign.get(&on) else { return };
+        if on.id < FIRST_NORMAL_ID && foreign.extension.is_none() {
+            return;
+        }
         match (&foreign.extension, on.class) {
             (Some(extension), _) if extension == "plpgsql" => {}
             (Some(extension), _) => {

@@ -66,10 +66,9 @@ impl Drawing<'_> {
             self.late_need(node, on);
             needed = Some(node);
         }
-        // A partition's trigger is made with that of its parent, and begins in its state.
-        let before = trigger.parent_enabled.as_deref().unwrap_or("O");
+        // Each begins enabled, a partition's that is made with its parent's too.
         let state = match trigger.enabled.as_str() {
-            same if same == before => return Ok(()),
+            "O" => return Ok(()),
             "D" => "DISABLE",
             "R" => "ENABLE REPLICA",
             "A" => "ENABLE ALWAYS",

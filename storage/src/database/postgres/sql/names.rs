@@ -153,7 +153,12 @@ fn exclusions(pairs: &mut Tree, found: &mut impl FnMut(Place<'_>)) {
 
 fn path(set: &mut Node, found: &mut impl FnMut(Place<'_>)) {
     for schema in set.field_mut("args").map_or(&mut [][..], Tree::items) {
-        let value = schema.node("AConst").and_then(|constant| constant.field_mut("val"));
+        let mut value = schema.node("AConst").and_then(|constant| constant.field_mut("val"));
+        let text = value.as_mut().and_then(|value| value.node("String"));
+        if text.is_some_and(|text| text.field("sval").is_none()) {
+            // The empty path: what is built in, and nothing else.
+            continue;
+        }
         match value.and_then(Tree::string) {
             Some(schema) => found(Place::Path(schema)),
             None => found(Place::Unknown("search_path".into())),
