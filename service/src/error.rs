@@ -280,6 +280,7 @@ fn storage_outcome(error: &storage::Error) -> Outcome {
         E::NotFound { .. } => Outcome::NotFound,
         E::NotEmpty { .. } => Outcome::NotEmpty,
         E::Unsupported { .. } => Outcome::CannotCarry,
+        E::Taken { .. } => Outcome::Busy,
         E::Changed { .. } => Outcome::Changed,
         E::Refused { .. } => Outcome::Damaged,
         E::NoSpace { .. } => Outcome::NoSpace,

@@ -50,6 +50,12 @@ pub enum Error {
         /// The database's file.
         what: String,
     },
+    /// Another import goes to the same place: another try after its end may succeed.
+    #[error("another import of {what} runs; try again when it has ended")]
+    Taken {
+        /// The place.
+        what: String,
+    },
     /// The disk or its quota is full.
     #[error("no space left for {what}; free some and try again")]
     NoSpace {

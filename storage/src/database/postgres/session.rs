@@ -300,7 +300,9 @@ fn told(what: String, error: &PgDatabaseError) -> Error {
             what,
             why: format!("{why}: is there a pooler in transaction mode? Give the database's own address"),
         },
-        "25006" => Error::Setup { what, why: format!("{why}: it is a standby or set to read-only") },
+        "25006" | "0A000" if error.message().contains("read-only") || error.message().contains("during recovery") => {
+            Error::Setup { what, why: format!("{why}: it is a standby or set to read-only") }
+        }
         _ => Error::Postgres { what, why },
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::catalog::Members;
 use super::quote::ident;
 use super::session::Session;
-use super::{PostgresAddress, PostgresPlace};
+use super::{PostgresAddress, PostgresPlace, pooler};
 use crate::{Error, Occupancy, Result};
 
 /// Sees that nobody else can make anything in a schema that is there: what an archive's expressions call would be looked for among it.
@@ -57,9 +57,12 @@ async fn in_session(session: &mut Session, schema: &str) -> Result<Occupancy> {
 
 /// The login that an archive's SQL runs under.
 pub(super) async fn open(place: &PostgresPlace) -> Result<Session> {
-    let Some(import) = &place.import_address else { return Session::open(&place.address).await.map_err(no_database) };
-    let mut session = Session::open(import).await.map_err(no_database)?;
-    refuse_mighty(&mut session, import, &place.address).await?;
+    let address = place.import_address.as_ref().unwrap_or(&place.address);
+    let mut session = Session::open(address).await.map_err(no_database)?;
+    pooler::check(&mut session, address).await?;
+    if place.import_address.is_some() {
+        refuse_mighty(&mut session, address, &place.address).await?;
+    }
     Ok(session)
 }
 
@@ -97,7 +100,7 @@ async fn refuse_mighty(session: &mut Session, import: &PostgresAddress, service:
 /// goes to.
 ///
 /// # Errors
-/// `NotEmpty`; `Busy` where another import of the app runs; `Denied` where the login may not make the schema.
+/// `NotEmpty`; `Taken` where another import of the app runs; `Denied` where the login may not make the schema.
 pub(super) async fn begin(session: &mut Session, place: &PostgresPlace) -> Result<Occupancy> {
     let schema = place.schema.as_str();
     #[derive(Deserialize)]
@@ -108,7 +111,7 @@ pub(super) async fn begin(session: &mut Session, place: &PostgresPlace) -> Resul
     session.run("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", "beginning an import").await?;
     let lock: Lock = session.fetch_one(LOCK, schema, "locking the app").await?;
     if !lock.is_ours {
-        return Err(Error::Busy { what: format!("schema {}: another import of it runs, so that it", ident(schema)) });
+        return Err(Error::Taken { what: format!("schema {}", ident(schema)) });
     }
     let found = in_session(session, schema).await?;
     match found {
@@ -141,7 +144,7 @@ pub(super) async fn check_still_ours(session: &mut Session, schema: &str) -> Res
         others: i64,
     }
     const OTHERS: &str = "SELECT count(*) AS others FROM pg_namespace n JOIN pg_depend d ON d.refclassid = 2615 AND d.refobjid = n.oid \
-         AND d.deptype IN ('n', 'a') AND d.classid IN (1247, 1255, 1259) AND d.xmin::text::int8 <> pg_current_xact_id()::text::int8 % 4294967296 \
+         AND d.deptype IN ('n', 'a') AND d.classid NOT IN (826, 3079, 6237) AND d.xmin::text::int8 <> pg_current_xact_id()::text::int8 % 4294967296 \
          WHERE n.nspname = $1::text AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e')";
     let Others { others } = session.fetch_one(OTHERS, schema, "looking at the schema once more").await?;
     if others == 0 { Ok(()) } else { Err(not_empty(schema)) }
