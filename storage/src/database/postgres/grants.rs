@@ -17,7 +17,7 @@ pub(super) struct Grants {
     /// The comment on the schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) comment: Option<String>,
-    /// Each thing's owner and privileges.
+    /// Each thing's owner and privileges, in the order of kind and name.
     #[serde(default)]
     pub(super) owners: Vec<Owned>,
     /// What is granted on things that are yet to be made.
@@ -60,7 +60,7 @@ pub(super) struct OwnedColumn {
 }
 
 /// What a privilege can be on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Schema,
@@ -100,7 +100,11 @@ impl Grants {
              FROM pg_default_acl WHERE defaclnamespace = $1::text::oid ORDER BY 1, 2";
         let id = catalog.schema_id.to_string();
         let defaults = session.fetch(DEFAULTS, &id, "reading default privileges").await?;
-        let owners = std::iter::once(schema).chain(relations(catalog, drawn)).chain(others(catalog, drawn)).collect();
+        let mut owners: Vec<_> =
+            std::iter::once(schema).chain(relations(catalog, drawn)).chain(others(catalog, drawn)).collect();
+        owners.sort_by(|one, other| {
+            (one.kind, &one.name, &one.arguments).cmp(&(other.kind, &other.name, &other.arguments))
+        });
         Ok(Self { comment: found.comment, owners, defaults })
     }
 }
