@@ -44,6 +44,6 @@ fuzz seconds="30":
             -max_total_time={{ seconds }} -timeout=20 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 || exit 1; \
     done
 
-# The long tests: an app of 2 GiB, a file of 200 MiB, a million objects
+# The long tests: an app of 2 GiB, a file of 200 MiB, a million objects, a table of 1 GiB, 10,000 schemas
 soak:
-    cargo test --release --package coffer-tests --features soak --test soak -- --nocapture --test-threads=1
+    cargo test --release --package coffer-tests --features soak --test soak --test postgres_schemas -- --nocapture --test-threads=1

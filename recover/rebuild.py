@@ -1,10 +1,10 @@
-"""Makes an SQLite database and a folder of files of what was unpacked: rebuild.py UNPACKED NEW"""
+"""Makes a folder of files, and an SQLite database where there was one, of what was unpacked: rebuild.py UNPACKED NEW"""
 import base64, json, os, pathlib, shutil, sqlite3, sys, urllib.parse
 
 if len(sys.argv) != 3:
     sys.exit(__doc__)
 unpacked, new = (pathlib.Path(argument) for argument in sys.argv[1:])
-text = lambda name: (unpacked / name).read_text("utf-8")
+text = lambda name: (unpacked / name).read_bytes().decode("utf-8")
 quote = lambda name: '"' + name.replace('"', '""') + '"'
 
 
@@ -52,47 +52,56 @@ def put(path, content):
         print(f"{path} has no place in the folder ({error.strerror}): it stays at {os.fsdecode(content)}", file=sys.stderr)
 
 
+def sqlite():
+    """Makes the database, and says what is in it."""
+    schema, expected = json.loads(text("database/schema.json")), json.loads(text("summary.json"))["tables"]
+    settings, expected = schema["sqlite"], {table["name"]: table["rows"] for table in expected}
+    database = sqlite3.connect(str(new / "data.db"), isolation_level=None)
+    # The SQL is the archive's: it may make tables in this database, and touch no other file.
+    database.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else 0)
+    for pragma in ("page_size", "encoding", "auto_vacuum", "user_version", "application_id"):
+        database.execute(f"PRAGMA {pragma} = '{settings[pragma]}'")
+    database.execute("PRAGMA writable_schema = ON")  # for the tables of ANALYZE
+    database.execute("PRAGMA ignore_check_constraints = ON")  # rows that are there already need not pass today's
+    database.executescript(text("database/pre-data.sql"))
+    database.execute("BEGIN")
+    chunks = {}  # of each table
+    for path, file in entries(b"database/rows"):
+        chunks.setdefault(urllib.parse.unquote(os.fsdecode(path.split(b"/")[2])), []).append((path, file))
+    for table in schema["tables"]:
+        name, count = table["name"], 0
+        columns = [table["rowid"]] * bool(table["rowid"]) + [quote(column["name"]) for column in table["columns"]]
+        for count, row in enumerate(rows(chunks.get(name, [])), 1):
+            values = [value(item) for item in row]
+            places = ", ".join("CAST(? AS TEXT)" if broken else "?" for _, broken in values)
+            sql = f"INSERT INTO {quote(name)} ({', '.join(columns)}) VALUES ({places})"
+            database.execute(sql, [item for item, _ in values])
+        if count != expected.get(name, 0):
+            sys.exit(f"the table {name} has {count} rows here, and had {expected.get(name, 0)}")
+    if settings["sequence_table"]:
+        database.execute("CREATE TABLE rebuilt(a INTEGER PRIMARY KEY AUTOINCREMENT)")  # which makes sqlite_sequence
+        database.execute("DROP TABLE rebuilt")
+        database.execute("DELETE FROM sqlite_sequence")
+        for found in json.loads(text("database/sequences.json"))["sequences"]:
+            database.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (found["name"], found["value"]))
+    database.execute("COMMIT")
+    database.executescript(text("database/post-data.sql"))
+    database.execute(f"PRAGMA journal_mode = {settings['journal_mode']}")
+    database.close()
+    return f"{len(schema['tables'])} tables, {sum(expected.values())} rows, and the files"
+
+
 if not (unpacked / "summary.json").is_file():
     sys.exit(f"{unpacked} has no summary.json: unpack all of the archive there first")
+engine = json.loads(text("manifest.json"))["engine"]["kind"]
+if engine not in ("sqlite", "postgres"):
+    sys.exit(f"the database is of {engine}, which this script does not know: look for one that came with the archive")
 new.mkdir()
-schema, expected = json.loads(text("database/schema.json")), json.loads(text("summary.json"))["tables"]
-settings, expected = schema["sqlite"], {table["name"]: table["rows"] for table in expected}
-database = sqlite3.connect(str(new / "data.db"), isolation_level=None)
-# The SQL is the archive's: it may make tables in this database, and touch no other file.
-database.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else 0)
-for pragma in ("page_size", "encoding", "auto_vacuum", "user_version", "application_id"):
-    database.execute(f"PRAGMA {pragma} = '{settings[pragma]}'")
-database.execute("PRAGMA writable_schema = ON")  # for the tables of ANALYZE
-database.execute("PRAGMA ignore_check_constraints = ON")  # rows that are there already need not pass today's
-database.executescript(text("database/pre-data.sql"))
-database.execute("BEGIN")
-chunks = {}  # of each table
-for path, file in entries(b"database/rows"):
-    chunks.setdefault(urllib.parse.unquote(os.fsdecode(path.split(b"/")[2])), []).append((path, file))
-for table in schema["tables"]:
-    name, count = table["name"], 0
-    columns = [table["rowid"]] * bool(table["rowid"]) + [quote(column["name"]) for column in table["columns"]]
-    for count, row in enumerate(rows(chunks.get(name, [])), 1):
-        values = [value(item) for item in row]
-        places = ", ".join("CAST(? AS TEXT)" if broken else "?" for _, broken in values)
-        sql = f"INSERT INTO {quote(name)} ({', '.join(columns)}) VALUES ({places})"
-        database.execute(sql, [item for item, _ in values])
-    if count != expected.get(name, 0):
-        sys.exit(f"the table {name} has {count} rows here, and had {expected.get(name, 0)}")
-if settings["sequence_table"]:
-    database.execute("CREATE TABLE rebuilt(a INTEGER PRIMARY KEY AUTOINCREMENT)")  # which makes sqlite_sequence
-    database.execute("DROP TABLE rebuilt")
-    database.execute("DELETE FROM sqlite_sequence")
-    for found in json.loads(text("database/sequences.json"))["sequences"]:
-        database.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (found["name"], found["value"]))
-database.execute("COMMIT")
-database.executescript(text("database/post-data.sql"))
-database.execute(f"PRAGMA journal_mode = {settings['journal_mode']}")
-database.close()
-
+by_psql = f"the files; for the database: rebuild_postgres.py {unpacked} SCHEMA | psql -X -d DATABASE"
+made = sqlite() if engine == "sqlite" else by_psql
 left = []
 for path, content in entries(b"objects"):
     put(path, content)
-print(f"{new}: {len(schema['tables'])} tables, {sum(expected.values())} rows, and the files")
+print(f"{new}: {made}")
 if left:
     sys.exit(f"{len(left)} files are not among them: see above")

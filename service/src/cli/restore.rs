@@ -28,7 +28,7 @@ pub(super) struct Restore {
     /// The app, as SOURCE/APP; it must be new or empty
     #[arg(long, value_name = "SOURCE/APP")]
     into: AppName,
-    /// Run the archive's views, functions, triggers, rules and policies with the rights of the source's own login, where it
+    /// Run the archive's views, functions, triggers and policies with the rights of the source's own login, where it
     /// has no import_database; for apps in PostgreSQL
     ///
     /// Whoever wrote the archive then can do what that login can, to other apps too: say this for an archive of your own, or

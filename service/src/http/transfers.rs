@@ -214,7 +214,7 @@ fn misunderstood(error: &serde_json::Error) -> Error {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ImportQuery {
-    /// Runs the archive's views, functions, triggers, rules and policies with the rights of the service's own login, where
+    /// Runs the archive's views, functions, triggers and policies with the rights of the service's own login, where
     /// the source has no import_database: whoever wrote the archive then has these rights. Needs an admin's token.
     #[serde(default)]
     allow_code: bool,
