@@ -132,7 +132,9 @@ fn others<'a>(catalog: &'a Catalog, drawn: &'a Drawn) -> impl Iterator<Item = Ow
     let types = types.map(|entry| Owned::new(Kind::Type, &entry.name, &entry.owner, &entry.acl));
     let functions = catalog.functions.iter().filter(|function| drawn.carries(class::PROC, function.id));
     types.chain(functions.map(|function| {
-        let arguments = catalog.text.arguments.get(&function.id).cloned().unwrap_or_default();
+        let arguments = catalog.text.arguments.get(&function.id).map(String::as_str).unwrap_or_default();
+        let (quoted, plain) = (format!("{}.", ident(&catalog.schema)), format!("{}.", catalog.schema));
+        let arguments = arguments.replace(&quoted, "").replace(&plain, "");
         Owned { arguments, ..Owned::new(Kind::Routine, &function.name, &function.owner, &function.acl) }
     }))
 }

@@ -148,6 +148,24 @@ impl Graph {
         }
     }
 
+    /// Functions that rows call may call others, of which nobody but their text knows: all that can come early do, where one must.
+    fn with_functions(&self, mut early: BTreeSet<NodeId>, left_out: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let is_function = |id: &NodeId| self.node(*id).is_some_and(|node| node.rank == Rank::Function);
+        if !early.iter().any(is_function) {
+            return early;
+        }
+        for (id, _) in self.nodes().filter(|(id, _)| is_function(id) && !left_out.contains(id)) {
+            let closure = self.closure([id]);
+            let can_come = |id: &NodeId| {
+                self.node(*id).is_some_and(|node| node.rank.is_before_rows() || node.rank == Rank::Function)
+            };
+            if closure.iter().all(can_come) {
+                early.extend(closure);
+            }
+        }
+        early
+    }
+
     /// Puts all statements but `left_out` in order: what is needed first, then by rank, then by label.
     ///
     /// # Errors
@@ -158,7 +176,7 @@ impl Graph {
             .filter(|(id, node)| node.rank.is_before_rows() && !left_out.contains(id))
             .map(|(id, _)| id)
             .collect();
-        let early = self.closure(early);
+        let early = self.with_functions(self.closure(early), left_out);
         let mut waiting: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut needed_by: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut ready = BTreeSet::new();
@@ -221,6 +239,21 @@ mod tests {
         assert_eq!(labels(&ordered.before), ["table a", "function", "table b"]);
         assert_eq!(labels(&ordered.after), ["index", "view"]);
         let _ = other;
+    }
+
+    #[test]
+    fn where_rows_need_a_function_all_come_before_them_that_can() {
+        let mut graph = Graph::default();
+        let table = graph.add(Rank::Table, "table", "", []);
+        let function = graph.add(Rank::Function, "called", "", []);
+        let _ = graph.add(Rank::Function, "calls nobody knows", "", []);
+        let late = graph.add(Rank::Function, "of a view", "", []);
+        let view = graph.add(Rank::View, "view", "", []);
+        graph.needs(late, view);
+        graph.needs(table, function);
+        let ordered = graph.order(&BTreeSet::new()).unwrap();
+        assert_eq!(labels(&ordered.before), ["called", "table", "calls nobody knows"]);
+        assert_eq!(labels(&ordered.after), ["view", "of a view"]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ struct Member {
     /// The extension that it belongs to.
     extension: Option<String>,
     kind: Option<String>,
+    /// An extension's.
+    own_name: Option<String>,
     /// The type that it came with: a range's functions and its multirange.
     of_type: Option<u32>,
 }
@@ -42,6 +44,7 @@ impl Member {
 impl Members {
     pub(in super::super) async fn read(session: &mut Session, schema: u32) -> Result<Self> {
         const MEMBERS: &str = "SELECT d.classid::int8 AS class, d.objid::int8 AS id, e.extname AS extension, c.relkind AS kind, \
+             CASE WHEN d.classid = 3079 THEN (SELECT o.extname FROM pg_extension o WHERE o.oid = d.objid) END AS own_name, \
              (SELECT i.refobjid::int8 FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i' AND i.refclassid = 1247) AS of_type, \
              CASE WHEN d.classid NOT IN (1247, 1255, 1259) THEN pg_describe_object(d.classid, d.objid, 0) END AS described \
              FROM pg_depend d LEFT JOIN pg_class c ON d.classid = 1259 AND c.oid = d.objid \
@@ -69,6 +72,12 @@ impl Members {
         let own =
             self.members.iter().filter(move |member| member.stands_alone() && !left_alone.contains(&member.class));
         own.filter_map(|member| member.described.clone().map(|described| (member.object(), described)))
+    }
+
+    /// The extensions that stand in the schema: bodies may call them without anybody's knowing.
+    pub(in super::super) fn extensions(&self) -> impl Iterator<Item = &str> {
+        let extensions = self.members.iter().filter(|member| member.class == class::EXTENSION);
+        extensions.filter_map(|member| member.own_name.as_deref())
     }
 
     /// What came with a type, and which.

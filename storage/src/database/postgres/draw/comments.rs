@@ -12,6 +12,11 @@ impl Drawing<'_> {
                 self.strange.insert(format!("security label of {} on {on}", comment.text));
                 continue;
             }
+            if self.graph.maker(of).is_none() {
+                // Of what a partition has from its table: its name, and so what the comment is on, is PostgreSQL's choice.
+                self.strange.insert(format!("comment on {on}"));
+                continue;
+            }
             let sql = format!("COMMENT ON {on} IS {}", literal(&comment.text));
             let node = self.graph.add(Rank::Comment, format!("comment on {on}"), sql, []);
             self.late_need(node, of);

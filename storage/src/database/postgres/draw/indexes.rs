@@ -21,7 +21,7 @@ impl Drawing<'_> {
             if !index.is_valid && relation.kind != "p" {
                 self.object_to(node, "it is not valid: build it anew or drop it");
             }
-            self.index_options(relation, index, node, key.is_some());
+            self.index_options(relation, index, node);
         }
         self.attach_indexes();
         self.foreign_keys()
@@ -29,6 +29,11 @@ impl Drawing<'_> {
 
     fn key(&mut self, relation: &Relation, key: &Constraint, index: &Index) -> Result<NodeId> {
         let text = self.constraint_text(key)?;
+        let text = match key.kind.as_str() {
+            // That of an exclusion constraint has them already.
+            "x" => text.to_owned(),
+            _ => with_storage(text, &with_options(&index.options, &None)),
+        };
         let sql = alter_table(&relation.name, &format!("ADD CONSTRAINT {} {text}", ident(&key.name)));
         let objects =
             [ObjectId { class: class::CONSTRAINT, id: key.id }, ObjectId { class: class::CLASS, id: index.id }];
@@ -41,12 +46,8 @@ impl Drawing<'_> {
         Ok(self.graph.add(Rank::Index, label_on("index", &index.name, &relation.name), text, [object]))
     }
 
-    fn index_options(&mut self, relation: &Relation, index: &Index, node: NodeId, is_key: bool) {
+    fn index_options(&mut self, relation: &Relation, index: &Index, node: NodeId) {
         let mut statements = Vec::new();
-        if is_key && index.options.is_some() {
-            let options = with_options(&index.options, &None);
-            statements.push(format!("ALTER INDEX {} SET{}", own(&index.name), options.trim_start_matches(" WITH")));
-        }
         let columns = self.catalog.index_columns.iter().filter(|column| column.index == index.id);
         statements.extend(columns.map(|column| {
             format!(
@@ -117,4 +118,11 @@ impl Drawing<'_> {
     fn attaches_below(&self, key: NodeId) -> Vec<NodeId> {
         self.index_attaches.get(&key).cloned().unwrap_or_default()
     }
+}
+
+/// A key's text with its storage options, which stand before the word on when it is checked.
+fn with_storage(text: &str, options: &str) -> String {
+    const TAILS: [&str; 2] = [" DEFERRABLE INITIALLY DEFERRED", " DEFERRABLE"];
+    let tail = TAILS.into_iter().find(|tail| text.ends_with(tail)).unwrap_or_default();
+    format!("{}{options}{tail}", text.strip_suffix(tail).unwrap_or(text))
 }

@@ -8,6 +8,7 @@ const FIRST_NORMAL_ID: u32 = 16_384;
 
 /// Types of columns whose values are names or numbers of things that an import has in no place yet, or elsewhere.
 const UNCARRIED_TYPES: &[&str] = &[
+    "regclass",
     "regcollation",
     "regconfig",
     "regdictionary",
@@ -16,6 +17,7 @@ const UNCARRIED_TYPES: &[&str] = &[
     "regoperator",
     "regproc",
     "regprocedure",
+    "regtype",
 ];
 
 impl Drawing<'_> {
@@ -24,6 +26,9 @@ impl Drawing<'_> {
         for (object, described) in self.catalog.members.strange() {
             self.strange.insert(described);
             self.strange_objects.insert(object);
+        }
+        for extension in self.catalog.members.extensions() {
+            self.extensions.insert(extension.to_owned(), self.catalog.schema.clone());
         }
         self.strange.extend(self.catalog.beside.iter().map(|beside| format!("{beside}, beside the schema")));
         for extension in self.catalog.members.tables_of_extensions() {
@@ -81,11 +86,41 @@ impl Drawing<'_> {
     }
 
     fn objection_to_column(&self, column: &Column) -> Option<String> {
-        let name = self.catalog.text.types.get(&(column.type_id, column.modifier))?;
-        let bare = name.trim_end_matches("[]");
-        UNCARRIED_TYPES
-            .contains(&bare)
-            .then(|| format!("column {} is of type {name}, whose values may mean nothing elsewhere", column.name))
+        let held = self.uncarried(column.type_id, column.modifier, &mut BTreeSet::new())?;
+        Some(format!("column {} holds values of type {held}, which may mean nothing elsewhere", column.name))
+    }
+
+    /// What a type holds that can't be carried, looked for in its base, its elements and its parts.
+    fn uncarried(&self, id: u32, modifier: i32, seen: &mut BTreeSet<u32>) -> Option<String> {
+        if !seen.insert(id) {
+            return None;
+        }
+        let catalog = self.catalog;
+        let name = catalog.text.types.get(&(id, modifier)).map(|name| name.trim_end_matches("[]"));
+        if let Some(name) = name.filter(|name| UNCARRIED_TYPES.contains(name)) {
+            return Some(name.to_owned());
+        }
+        let elements = catalog.types.iter().filter(|entry| entry.array_type == Some(id)).map(|entry| (entry.id, -1));
+        let rows = catalog
+            .relations
+            .iter()
+            .filter(|relation| relation.array_type == Some(id))
+            .filter_map(|relation| Some((relation.row_type?, -1)));
+        let bases = catalog.domains.get(&id).map(|domain| (domain.base, domain.modifier));
+        let ranges = catalog
+            .ranges
+            .iter()
+            .filter(|(range, kind)| **range == id || kind.multirange == Some(id))
+            .map(|(_, kind)| (kind.subtype, -1));
+        let composites =
+            catalog.types.iter().filter(|entry| entry.id == id && entry.kind == "c").map(|entry| entry.relation);
+        let tables =
+            catalog.relations.iter().filter(|relation| relation.row_type == Some(id)).map(|relation| relation.id);
+        let parts = composites.chain(tables).filter_map(|relation| catalog.columns.get(&relation)).flatten();
+        let parts = parts.map(|column| (column.type_id, column.modifier));
+        let mut all: Vec<_> = elements.chain(rows).chain(bases).chain(ranges).chain(parts).collect();
+        all.dedup();
+        all.into_iter().find_map(|(id, modifier)| self.uncarried(id, modifier, seen))
     }
 
     /// A thing that is not of this schema: an extension's is needed, a built-in one is always there, another's can't be carried.

@@ -128,8 +128,8 @@ impl Drawing<'_> {
         let Some(sequence) = own_sequences.next() else { return Ok(()) };
         let options = self.sequence_options(sequence.id).ok_or_else(|| changed("an identity"))?;
         // The type is the column's, and can't be said.
-        let options = options.split_once(' ').and_then(|_| options.find("START WITH").and_then(|at| options.get(at..)));
-        let options = options.ok_or_else(|| changed("an identity"))?;
+        let (type_name, options) = options.split_once(" START WITH ").ok_or_else(|| changed("an identity"))?;
+        let options = format!("START WITH {options}");
         let when = if column.identity == "a" { "ALWAYS" } else { "BY DEFAULT" };
         let name = own(&sequence.name);
         let action = format!(
@@ -142,6 +142,12 @@ impl Drawing<'_> {
         let node =
             self.graph.add(Rank::Default, label_on("identity of column", &column.name, &relation.name), sql, [object]);
         self.graph.needs(node, table);
+        if self.catalog.text.type_name(column.type_id, column.modifier)? != type_name {
+            self.object_to(node, "its sequence is of another type than the column");
+        }
+        if sequence.persistence != relation.persistence {
+            self.object_to(node, "its sequence is logged otherwise than the table");
+        }
         Ok(())
     }
 
@@ -190,6 +196,7 @@ impl Drawing<'_> {
             let object = ObjectId { class: class::CONSTRAINT, id: constraint.id };
             if !constraint.is_local {
                 // It comes with that of the table that this is a partition of.
+                self.object_to_inherited(constraint, relation);
                 continue;
             }
             let text = self.constraint_text(constraint)?;
@@ -201,6 +208,20 @@ impl Drawing<'_> {
         }
         self.own_checks_before_inherited(&made);
         Ok(())
+    }
+
+    /// A partition's check that is valid where its parent's is not would come back as that one is.
+    fn object_to_inherited(&mut self, constraint: &Constraint, relation: &Relation) {
+        let parents: Vec<_> = relation.parents.iter().flatten().copied().collect();
+        let mut above = self
+            .catalog
+            .constraints
+            .iter()
+            .filter(|above| above.name == constraint.name && parents.contains(&above.relation));
+        if above.any(|above| above.is_validated != constraint.is_validated) {
+            let name = label_on("constraint", &constraint.name, &relation.name);
+            self.strange.insert(format!("{name} (it is validated, and that of the table it is a partition of is not)"));
+        }
     }
 
     /// A partition's own check is merged with its parent's of that name, and stays its own, where it was there before.
