@@ -101,13 +101,13 @@ INSERT INTO texts (t, v, c, n, ch) VALUES
 
 CREATE TABLE "own things" (a int);
 CREATE SEQUENCE "own sequence";
-CREATE TABLE system (id int PRIMARY KEY, o oid, x xid, x8 xid8, c cid, t tid, l pg_lsn, s txid_snapshot, s2 pg_snapshot, ov oidvector, iv int2vector, r regclass, rt regtype, rr regrole, acl aclitem,
+CREATE TABLE system (id int PRIMARY KEY, o oid, x xid, x8 xid8, c cid, t tid, l pg_lsn, s txid_snapshot, s2 pg_snapshot, ov oidvector, iv int2vector, rr regrole, acl aclitem,
     acls aclitem[], cursor refcursor);
 INSERT INTO system VALUES
-    (1, 0, '0', '0', '0', '(0,0)', '0/0', '1:1:', '1:1:', '', '', '"own things"', 'mood', 'pg', 'pg=r/pg', '{pg=arwdDxt/pg,=r*/pg}', ''),
+    (1, 0, '0', '0', '0', '(0,0)', '0/0', '1:1:', '1:1:', '', '', 'pg', 'pg=r/pg', '{pg=arwdDxt/pg,=r*/pg}', ''),
     (2, 4294967295, '4294967295', '18446744073709551615', '4294967295', '(4294967295,65535)', 'FFFFFFFF/FFFFFFFF', '1:9223372036854775807:2,3,4', '10:20:10,14,15',
-        '1 2 4294967295', '-32768 0 32767', '"own sequence"', 'outer_pair[]', 'pg_read_all_data', '=rw*/pg', NULL, 'it''s "one"');
-INSERT INTO system (id, r, rt, rr) VALUES (3, 'pg_catalog.pg_class', 'int', '-'), (4, '-', '-', NULL);
+        '1 2 4294967295', '-32768 0 32767', 'pg_read_all_data', '=rw*/pg', NULL, 'it''s "one"');
+INSERT INTO system (id, rr) VALUES (3, '-'), (4, NULL);
 
 CREATE TABLE nothing ();
 INSERT INTO nothing SELECT FROM generate_series(1, 3);
@@ -144,4 +144,3 @@ INSERT INTO "sixty-three-bytes-long-name-of-a-table-that-is-not-cut-off-here" VA
 CREATE TABLE "pg_class" (oid oid, relname text); INSERT INTO :"schema".pg_class VALUES (1259, 'mine');
 CREATE TABLE "int" (a int, "text" "text"); INSERT INTO "int" VALUES (13, 'x');
 CREATE TABLE "select" ("from" int DEFAULT 3, "table" int); INSERT INTO "select" ("table") VALUES (14);
-CREATE TABLE coffer_schema (coffer_schema text DEFAULT 'coffer_schema.x'); INSERT INTO coffer_schema VALUES (DEFAULT);

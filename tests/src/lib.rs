@@ -27,6 +27,7 @@ pub use damage::Damage;
 pub use files::{large_files, many_files, mixed_files};
 pub use foreign::{say, shell, tool};
 pub use http::{Answer, RawExchange};
+pub(crate) use measure::peak_of;
 pub use measure::{measure_entries, measure_extraction, measure_round_trip};
 pub use process::{Memory, mebibytes};
 pub use random::Random;

@@ -36,7 +36,7 @@ pub fn measure_round_trip(coffer: &Coffer, size_mebibytes: u64, bound_bytes: u64
 }
 
 /// Runs a command to its end and gives the most memory that it held: its peak, asked for over and over until it is gone.
-fn peak_of(coffer: &Coffer, arguments: &[&str]) -> Result<u64> {
+pub(crate) fn peak_of(coffer: &Coffer, arguments: &[&str]) -> Result<u64> {
     let mut child = coffer.command().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let memory = Memory::of(child.id());
     let mut peak = 0;

@@ -9,8 +9,11 @@ mod crm;
 mod database;
 mod guardian;
 pub mod hostile;
+mod measure;
 pub mod oracle;
+mod remainder;
 pub mod schemas;
+mod uncarried;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +27,9 @@ pub use bouncer::Bouncer;
 pub use cluster::binaries;
 pub use crm::{Crm, Told};
 pub use database::Db;
+pub use remainder::assert_same_but_skipped;
+pub use uncarried::Uncarried;
+pub use measure::{Effort, effort_among, measure_table, seed_wide};
 
 use crate::tool;
 use guardian::Guardian;

@@ -1,7 +1,10 @@
 //! The long runs: what CI does with small numbers, with large ones. `just soak` prints the figures.
 
 use anyhow::{Result, ensure};
-use coffer_tests::{Coffer, assert_same_app, measure_entries, measure_extraction, measure_round_trip, mixed_files};
+use coffer_tests::postgres::{Crm, Postgres, effort_among, measure_table, seed_wide};
+use coffer_tests::{
+    Coffer, assert_same_app, measure_entries, measure_extraction, measure_round_trip, mixed_files, say,
+};
 
 #[test]
 fn an_app_of_2_gib_goes_round_under_96_mib() -> Result<()> {
@@ -29,4 +32,28 @@ fn a_million_objects_take_the_memory_of_a_thousand() -> Result<()> {
 #[test]
 fn a_small_file_of_2_gib_and_100_000_objects_is_extracted_by_four_ranged_reads() -> Result<()> {
     measure_extraction(&Coffer::new(env!("CARGO_BIN_EXE_coffer"))?, 100_000, 21_500)
+}
+
+#[test]
+fn a_table_of_1_gib_in_postgresql_goes_round_under_96_mib() -> Result<()> {
+    let db = Postgres::shared()?.fresh_database("large")?;
+    measure_table(&Crm::new(env!("CARGO_BIN_EXE_coffer"), &db)?, 1_024, 96 << 20)
+}
+
+/// The figures are for people: a loaded machine is slower.
+#[test]
+fn an_app_of_200_tables_among_10_000_schemas_is_read_by_its_own_part_of_the_catalogs() -> Result<()> {
+    let db = Postgres::shared()?.fresh_database("many")?;
+    let crm = Crm::new(env!("CARGO_BIN_EXE_coffer"), &db)?;
+    seed_wide(&crm, "wide", 200)?;
+    let effort = effort_among(&crm, "wide", 10_000)?;
+    say(format!(
+        "export of 200 tables without rows among 10,000 schemas: {:.3} s, {} rows",
+        effort.seconds, effort.rows
+    ));
+    let started = std::time::Instant::now();
+    let listed = crm.coffer().run_well(["apps"])?;
+    let seconds = started.elapsed().as_secs_f64();
+    say(format!("listing {} apps: {seconds:.3} s", listed.iter().filter(|&&byte| byte == b'\n').count()));
+    Ok(())
 }

@@ -1,6 +1,12 @@
 //! Tenants of one database who mean each other harm: archives that were made for it, and what tells whether any was done.
 
+pub mod lookalikes;
+pub mod statements;
+
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -32,6 +38,7 @@ const WITNESS: &str = r"
         UNION ALL SELECT 'roles', r::text FROM pg_authid r
         UNION ALL SELECT 'members', m::text FROM pg_auth_members m
         UNION ALL SELECT 'settings', s::text FROM pg_db_role_setting s
+            WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
         UNION ALL SELECT 'files', f::text FROM pg_file_settings f
         UNION ALL SELECT 'database', (datname, datdba, datacl, datconnlimit)::text FROM pg_database WHERE datname = current_database()
         UNION ALL SELECT 'extensions', e::text FROM pg_extension e
@@ -176,8 +183,48 @@ impl<'a> Tenants<'a> {
     /// # Errors
     /// The server does not answer.
     pub fn sessions(&self) -> Result<u32> {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coffer' AND datname = current_database()";
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coffer' AND datname = current_database()";
         Ok(self.db.query(sql)?.parse()?)
+    }
+
+    /// Waits until a query of the superuser gives `expected`.
+    ///
+    /// # Errors
+    /// It does not within 20 seconds.
+    pub fn wait_for(&self, sql: &str, expected: &str) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let found = self.db.query(sql)?;
+            if found == expected {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < Duration::from_secs(20), "{sql}: {found:?} after 20 s");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a session of ours waits for a lock.
+    ///
+    /// # Errors
+    /// None does within 20 seconds.
+    pub fn wait_until_blocked(&self) -> Result<()> {
+        self.wait_for(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'coffer' AND datname = current_database() \
+             AND wait_event_type = 'Lock'",
+            "t",
+        )
+    }
+
+    /// Waits until no session of ours is left.
+    ///
+    /// # Errors
+    /// One still is after 20 seconds.
+    pub fn wait_until_gone(&self) -> Result<()> {
+        self.wait_for(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'coffer' AND datname = current_database()",
+            "0",
+        )
     }
 }
 
@@ -208,7 +255,8 @@ impl Forged {
     /// # Errors
     /// The schema is none.
     pub fn table(self, name: &str, columns: &[&str], sql: &str) -> Result<Self> {
-        let columns: Vec<_> = columns.iter().map(|name| json!({"name": name, "type": "text", "not_null": false})).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|name| json!({"name": name, "type": "text", "not_null": false})).collect();
         let table = json!({"name": name, "columns": columns, "primary_key": []});
         self.before(sql).schema(|schema| {
             let tables = schema.get_mut("tables").and_then(Value::as_array_mut).context("no tables")?;
@@ -294,3 +342,50 @@ const VICTIM: &str = "
     CREATE INDEX secret_index ON secrets (secret);
     RESET ROLE;
 ";
+
+/// A `psql` that has run something and stays, with what it has locked.
+pub struct Held {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// Runs SQL as the superuser in a session of its own, and leaves that open.
+    ///
+    /// # Errors
+    /// A statement failed.
+    pub fn new(db: &Db<'_>, sql: &str) -> Result<Self> {
+        let mut command = db.server().client("psql", db.name())?;
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().context("psql can't be run")?;
+        let input = child.stdin.take().context("no input")?;
+        let output = BufReader::new(child.stdout.take().context("no output")?);
+        let mut held = Self { child, input, output };
+        held.run(sql)?;
+        Ok(held)
+    }
+
+    /// Runs more in the session, to its end.
+    ///
+    /// # Errors
+    /// A statement failed.
+    pub fn run(&mut self, sql: &str) -> Result<()> {
+        const DONE: &str = "this was run";
+        writeln!(self.input, "{sql}\n\\echo {DONE}")?;
+        let mut line = String::new();
+        while line.trim_end() != DONE {
+            line.clear();
+            ensure!(self.output.read_line(&mut line)? > 0, "psql ended: {sql}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
