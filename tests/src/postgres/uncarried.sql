@@ -56,11 +56,11 @@ abroad AS (
     UNION SELECT m.class, m.id FROM members m JOIN pg_inherits i ON m.class = 'pg_class'::regclass AND m.id IN (i.inhparent, i.inhrelid)
     JOIN pg_class p ON p.oid = i.inhparent JOIN pg_class c ON c.oid = i.inhrelid WHERE p.relnamespace <> c.relnamespace
 ),
--- Columns whose values are names of things that an import has no place for yet.
+-- Columns whose values are names of things, which may be none where they come.
 named AS (
     SELECT 'pg_class'::regclass::oid AS class, r.oid AS id FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid JOIN pg_type t ON t.oid = a.atttypid
     WHERE attnum > 0 AND NOT attisdropped AND relkind = 'r' AND trim(LEADING '_' FROM typname) IN
-        ('regcollation', 'regconfig', 'regdictionary', 'regnamespace', 'regoper', 'regoperator', 'regproc', 'regprocedure')
+        ('regclass', 'regcollation', 'regconfig', 'regdictionary', 'regnamespace', 'regoper', 'regoperator', 'regproc', 'regprocedure', 'regtype')
 ),
 behind (class, id) AS (
     SELECT class, id FROM direct UNION SELECT class, id FROM abroad UNION SELECT class, id FROM named

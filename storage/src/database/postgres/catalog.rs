@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::documents::Extension;
 use super::quote::ident;
 use super::session::Session;
 use crate::{Error, Result};
@@ -72,6 +73,8 @@ pub(super) struct Catalog {
     pub(super) text: Deparsed,
     /// What of the database's own stands beside the schema, where all of it is the app's.
     pub(super) beside: Vec<String>,
+    /// The extensions of the database, where all of it is the app's.
+    pub(super) extensions: Vec<Extension>,
 }
 
 impl Catalog {
@@ -161,19 +164,32 @@ impl Catalog {
     }
 }
 
+/// The extensions of a database, but the one that each has.
+pub(super) async fn extensions(session: &mut Session) -> Result<Vec<Extension>> {
+    const EXTENSIONS: &str = "SELECT e.extname AS name, n.nspname AS schema FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
+         WHERE e.extname <> 'plpgsql'";
+    session.fetch(EXTENSIONS, "", "listing extensions").await
+}
+
 /// What a database holds beside one schema: other schemas with anything in them, large objects, and what belongs to the whole.
 pub(super) async fn beside(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Beside {
         what: String,
     }
-    const BESIDE: &str = "SELECT DISTINCT 'schema ' || quote_ident(n.nspname) AS what FROM pg_namespace n JOIN pg_depend d \
-         ON d.refclassid = 2615 AND d.refobjid = n.oid AND d.deptype = 'n' AND d.classid <> 3079 \
-         WHERE n.nspname <> $1::text AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-         AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e') \
+    const BESIDE: &str = "SELECT what FROM (SELECT 'schema ' || quote_ident(n.nspname) AS what FROM pg_namespace n WHERE n.nspname <> $1::text \
+         AND n.oid >= 16384 AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 2615 AND x.objid = n.oid AND x.deptype = 'e') \
+         AND (n.nspowner <> (SELECT datdba FROM pg_database WHERE datname = current_database()) \
+         OR NOT EXISTS (SELECT FROM pg_extension e WHERE e.extnamespace = n.oid) OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 2615 \
+         AND d.refobjid = n.oid AND d.classid <> 3079 AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e'))) \
          UNION ALL SELECT count(*) || ' large objects' FROM pg_largeobject_metadata HAVING count(*) > 0 \
-         UNION ALL SELECT 'event trigger ' || quote_ident(evtname) FROM pg_event_trigger \
-         UNION ALL SELECT 'publication ' || quote_ident(pubname) FROM pg_publication ORDER BY 1";
+         UNION ALL SELECT pg_describe_object(o.class::oid, o.id, 0) FROM (SELECT 2605 AS class, oid AS id FROM pg_cast UNION ALL SELECT 2612, oid FROM pg_language \
+         UNION ALL SELECT 2328, oid FROM pg_foreign_data_wrapper UNION ALL SELECT 1417, oid FROM pg_foreign_server UNION ALL SELECT 2601, oid FROM pg_am \
+         UNION ALL SELECT 3576, oid FROM pg_transform UNION ALL SELECT 3466, oid FROM pg_event_trigger UNION ALL SELECT 6104, oid FROM pg_publication \
+         UNION ALL SELECT 826, oid FROM pg_default_acl WHERE defaclnamespace = 0) o \
+         WHERE o.id >= 16384 AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = o.class AND x.objid = o.id AND x.deptype IN ('e', 'i')) \
+         UNION ALL SELECT 'settings of the database' FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase \
+         WHERE d.datname = current_database() HAVING count(*) > 0) b WHERE what IS NOT NULL ORDER BY what COLLATE \"C\"";
     let beside: Vec<Beside> = session.fetch(BESIDE, schema, "looking beside the schema").await?;
     Ok(beside.into_iter().map(|beside| beside.what).collect())
 }

@@ -13,6 +13,7 @@ use super::copy_out::{Outlet, copy_out};
 use super::documents::{Schema, blueprint};
 use super::grants::Grants;
 use super::session::Session;
+use super::snapshot::Own;
 use super::{PostgresDatabase, draw, sequences, snapshot};
 use crate::{Blueprint, Dump, Error, Result, RowChunk};
 
@@ -41,14 +42,14 @@ impl PostgresDump {
         let drawing = tokio::task::spawn_blocking(drawing).await;
         let (catalog, drawn, blueprint) = drawing.unwrap_or(Err(Error::Stopped { what: WHAT }))?;
         let grants = Grants::read(&mut session, &catalog, &drawn).await?;
-        let schema_id = catalog.schema_id;
+        let own = Own::of(&catalog);
         drop(catalog);
         let sequences = sequences::read(&mut session, &place.schema, &drawn.sequences, grants).await?;
         let schema: Schema = serde_json::from_slice(&blueprint.schema).map_err(|_| Error::Stopped { what: WHAT })?;
         let (sender, chunks) = mpsc::channel(1);
         let app = place.schema.clone();
         let task = tokio::spawn(async move {
-            let read = read(session, (&app, schema_id), &schema, &sender).await;
+            let read = read(session, (&app, &own), &schema, &sender).await;
             // That nobody listens any longer is no news.
             drop(sender.send(read.map(|()| None)).await);
         });
@@ -90,7 +91,7 @@ impl Dump for PostgresDump {
 /// The task. Values read as they did when the schema was in the path, and nothing of the schema is called.
 async fn read(
     mut session: Session,
-    (app, schema_id): (&str, u32),
+    (app, own): (&str, &Own),
     schema: &Schema,
     chunks: &mpsc::Sender<Result<Option<RowChunk>>>,
 ) -> Result<()> {
@@ -101,7 +102,7 @@ async fn read(
         chunked.finish().await?;
     }
     session.in_catalog().await?;
-    snapshot::check_still_there(&mut session, app, schema_id).await?;
+    snapshot::check_was_the_same(&mut session, app, own).await?;
     session.run("COMMIT", "ending a snapshot").await?;
     session.close().await
 }

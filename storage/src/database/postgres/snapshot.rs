@@ -41,6 +41,7 @@ pub(super) async fn open(place: &PostgresPlace) -> Result<(Session, Catalog)> {
             refuse_hidden_rows(&mut session, &catalog).await?;
             if place.scope == PostgresScope::Database {
                 catalog.beside = catalog::beside(&mut session, schema).await?;
+                catalog.extensions = catalog::extensions(&mut session).await?;
             }
             return Ok((session, catalog));
         }
@@ -68,22 +69,39 @@ async fn try_open(session: &mut Session, schema: &str) -> Result<Option<Catalog>
     Ok((now == before).then_some(catalog))
 }
 
-/// Sees that a schema is the one that it was: its tables are locked, its name is not.
+/// Sees that what was read by name was the schema's own: its tables are locked, its name is not. Whatever a transaction reads it has
+/// locked until its end, so that a look at its locks tells of a schema that was swapped for another, and back too.
 ///
 /// # Errors
-/// `Busy` where it has been renamed.
-pub(super) async fn check_still_there(session: &mut Session, schema: &str, id: u32) -> Result<()> {
+/// `Busy` where it was.
+pub(super) async fn check_was_the_same(session: &mut Session, schema: &str, own: &Own) -> Result<()> {
     #[derive(Deserialize)]
-    struct There {
-        is_there: bool,
+    struct Same {
+        is_same: bool,
     }
-    const THERE: &str = "SELECT to_regnamespace(quote_ident($1::text::json ->> 0))::oid = ($1::text::json ->> 1)::oid IS TRUE AS is_there";
-    let parameter = serde_json::json!([schema, id]).to_string();
-    let There { is_there } = session.fetch_one(THERE, &parameter, "looking at the schema once more").await?;
-    if is_there {
+    const SAME: &str = "SELECT to_regnamespace(quote_ident(p.parts ->> 0))::oid = (p.parts ->> 1)::oid IS TRUE AND NOT EXISTS ( \
+         SELECT FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' \
+         AND l.relation >= 16384 AND coalesce(c.relkind, 'r') NOT IN ('i', 'I', 't') \
+         AND l.relation NOT IN (SELECT r.id::oid FROM json_array_elements_text(p.parts -> 2) r(id))) AS is_same \
+         FROM (SELECT $1::text::json AS parts) p";
+    let parameter = serde_json::json!([schema, own.schema, own.relations]).to_string();
+    let Same { is_same } = session.fetch_one(SAME, &parameter, "looking at the schema once more").await?;
+    if is_same {
         return Ok(());
     }
     Err(Error::Busy { what: format!("schema {}, which was renamed or replaced while it was read,", ident(schema)) })
+}
+
+/// What an export may read.
+pub(super) struct Own {
+    schema: u32,
+    relations: Vec<u32>,
+}
+
+impl Own {
+    pub(super) fn of(catalog: &Catalog) -> Self {
+        Self { schema: catalog.schema_id, relations: catalog.relations.iter().map(|relation| relation.id).collect() }
+    }
 }
 
 async fn tables(session: &mut Session, schema: &str) -> Result<Vec<Table>> {

@@ -30,6 +30,9 @@ impl Drawing<'_> {
         for extension in self.catalog.members.extensions() {
             self.extensions.insert(extension.to_owned(), self.catalog.schema.clone());
         }
+        for extension in &self.catalog.extensions {
+            self.extensions.insert(extension.name.clone(), extension.schema.clone().unwrap_or_default());
+        }
         self.strange.extend(self.catalog.beside.iter().map(|beside| format!("{beside}, beside the schema")));
         for extension in self.catalog.members.tables_of_extensions() {
             self.strange.insert(format!("rows of tables that extension {extension} keeps in the schema"));

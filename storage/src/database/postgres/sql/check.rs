@@ -17,7 +17,7 @@ use pg_query::{
 
 use super::{
     Builtins, Verdict,
-    expression::{Evaluated, Guard, kind_of, plain_type, strings},
+    expression::{Evaluated, Guard, kind_of, names_things, plain_type, strings},
     label,
     names::{Place, visit},
     parse::Parsed,
@@ -191,7 +191,7 @@ impl Statement<'_> {
     }
 
     fn guard(&self, evaluated: Evaluated) -> Guard<'_> {
-        Guard { builtins: self.rules.builtins, evaluated }
+        Guard { schema: self.rules.schema, builtins: self.rules.builtins, evaluated }
     }
 
     fn index_method(self, method: &str) -> Verdict {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use pg_query::{
     Node, NodeEnum,
-    protobuf::{AExpr, AExprKind, FuncCall, TypeName},
+    protobuf::{AExpr, AExprKind, FuncCall, TypeName, a_const::Val},
 };
 
 use super::{
@@ -25,6 +25,8 @@ pub(super) enum Evaluated {
 
 /// Sees that an expression holds nothing but what is known to be harmless.
 pub(super) struct Guard<'a> {
+    /// The app's own, in which constants may name things.
+    pub(super) schema: &'a str,
     pub(super) builtins: &'a Builtins,
     pub(super) evaluated: Evaluated,
 }
@@ -37,7 +39,9 @@ impl Guard<'_> {
             NodeEnum::ColumnRef(column) => self.column(&column.fields),
             NodeEnum::TypeCast(cast) => {
                 self.optional(cast.arg.as_deref())?;
-                cast.type_name.as_ref().map_or(Ok(()), plain_type)
+                let Some(type_name) = &cast.type_name else { return Ok(()) };
+                plain_type(type_name)?;
+                if names_things(type_name) { self.own_thing(cast.arg.as_deref()) } else { Ok(()) }
             }
             NodeEnum::FuncCall(call) => self.call(call),
             NodeEnum::AExpr(operation) => self.operation(operation),
@@ -115,8 +119,25 @@ impl Guard<'_> {
         {
             return Err(format!("function {name} is called as an aggregate"));
         }
-        self.purity(self.builtins.function(name), "function", name)?;
+        let found = self.builtins.function(name);
+        self.purity(found, "function", name)?;
+        if found != Some(Purity::Safe) {
+            // Its arguments may be of a type whose constants name things.
+            let bare = args.iter().filter(|argument| constant_text(argument).is_some());
+            bare.into_iter().try_for_each(|argument| self.own_thing(Some(argument)))?;
+        }
         self.all(args)
+    }
+
+    /// Sees that what names a thing is a constant that names the app's own, or a built-in one: PostgreSQL looks for it with our rights,
+    /// and keeps from then on whatever it found from being dropped.
+    fn own_thing(&self, argument: Option<&Node>) -> Verdict {
+        let text = argument.and_then(constant_text).ok_or("what names a thing is no constant")?;
+        match schema_of(text) {
+            None => Ok(()),
+            Some(schema) if schema == self.schema || schema == "pg_catalog" => Ok(()),
+            Some(schema) => Err(format!("a constant names a thing of the schema {schema:?}")),
+        }
     }
 
     fn operation(&self, operation: &AExpr) -> Verdict {
@@ -158,6 +179,51 @@ impl Guard<'_> {
             (Some(Purity::Any), Evaluated::Now) => Err(format!("{kind} {name} is not immutable")),
         }
     }
+}
+
+/// Types whose constants name things, wherever these are.
+const NAMING_TYPES: &[&str] = &[
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regtype",
+];
+
+/// Whether a type is one whose values name things in a schema.
+pub(super) fn names_things(name: &TypeName) -> bool {
+    strings(&name.names).and_then(|parts| parts.last().copied()).is_some_and(|last| NAMING_TYPES.contains(&last))
+}
+
+fn constant_text(node: &Node) -> Option<&str> {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => match &constant.val {
+            Some(Val::Sval(text)) => Some(&text.sval),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The schema in the name of a thing, as PostgreSQL reads it from a text: folded where it is not in quotes.
+fn schema_of(text: &str) -> Option<String> {
+    let (mut schema, mut quoted) = (String::new(), false);
+    let mut characters = text.trim_start().chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.next_if_eq(&'"').is_some() => schema.push('"'),
+            '"' => quoted = !quoted,
+            '.' if !quoted => return Some(schema.trim_end().to_owned()),
+            '(' if !quoted => return None,
+            character if quoted => schema.push(character),
+            character => schema.extend(character.to_lowercase()),
+        }
+    }
+    None
 }
 
 /// The name of what must be in `pg_catalog`.

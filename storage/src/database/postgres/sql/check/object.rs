@@ -9,7 +9,8 @@ use pg_query::{
 };
 
 use super::{
-    Code, Evaluated, Kind, Section, Statement, Verdict, constant, definition, needs, plain_type, refuse_if, strings,
+    Code, Evaluated, Kind, Section, Statement, Verdict, constant, definition, names_things, needs, plain_type,
+    refuse_if, strings,
 };
 
 impl Statement<'_> {
@@ -50,6 +51,7 @@ impl Statement<'_> {
     pub(super) fn domain(self, made: &CreateDomainStmt) -> Verdict<Kind> {
         let name = self.own_name(&made.domainname)?;
         plain_type(made.type_name.as_ref().ok_or("the domain has no type")?)?;
+        refuse_if(made.type_name.as_ref().is_some_and(names_things), "its values would name things elsewhere")?;
         for constraint in &made.constraints {
             match &constraint.node {
                 Some(NodeEnum::Constraint(constraint)) => self.domain_constraint(constraint)?,

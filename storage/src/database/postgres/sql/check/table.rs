@@ -8,7 +8,7 @@ use pg_query::{
     },
 };
 
-use super::{Evaluated, Kind, Section, Statement, Verdict, options, plain_type, refuse_if};
+use super::{Evaluated, Kind, Section, Statement, Verdict, names_things, options, plain_type, refuse_if};
 
 impl Statement<'_> {
     pub(super) fn table(self, made: &CreateStmt) -> Verdict<Kind> {
@@ -64,6 +64,7 @@ impl Statement<'_> {
             ..
         } = column;
         plain_type(type_name.as_ref().ok_or("a column has no type")?)?;
+        refuse_if(type_name.as_ref().is_some_and(names_things), "its values would name things elsewhere")?;
         let odd = *is_from_type || identity_sequence.is_some() || raw_default.is_some() || cooked_default.is_some();
         refuse_if(odd || !fdwoptions.is_empty(), "a column has what only foreign tables have")?;
         constraints.iter().try_for_each(|constraint| match &constraint.node {

@@ -90,3 +90,26 @@ fn what_could_leave_the_database_is_refused_always() {
         ],
     );
 }
+
+#[test]
+fn constants_name_the_apps_own_things_alone() {
+    let rules = |sql: &str| try_with(sql, Code::Refused);
+    for sql in [
+        "ALTER TABLE app.t ADD CONSTRAINT c CHECK (a <> 'other.t'::regclass)",
+        "ALTER TABLE app.t ADD CONSTRAINT c CHECK (a <> '\"Other\".t'::pg_catalog.regclass)",
+        "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('other.s'::regclass)",
+        "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('other.s')",
+        "CREATE TABLE app.t (a regclass)",
+        "CREATE DOMAIN app.d AS regproc",
+    ] {
+        assert!(rules(sql).is_err(), "{sql}");
+    }
+    for sql in [
+        "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('s'::regclass)",
+        "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('app.s'::regclass)",
+        "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('\"a.b\"'::regclass)",
+        "ALTER TABLE app.t ADD CONSTRAINT c CHECK (a ~ 'x.y'::text)",
+    ] {
+        assert!(rules(sql).is_ok(), "{sql}: {:?}", rules(sql).err());
+    }
+}
