@@ -27,9 +27,9 @@ pub use bouncer::Bouncer;
 pub use cluster::binaries;
 pub use crm::{Crm, Told};
 pub use database::Db;
+pub use measure::{Effort, effort_among, measure_table, seed_wide};
 pub use remainder::assert_same_but_skipped;
 pub use uncarried::Uncarried;
-pub use measure::{Effort, effort_among, measure_table, seed_wide};
 
 use crate::tool;
 use guardian::Guardian;

@@ -105,6 +105,7 @@ impl Bench {
 
     /// Runs the suite.
     #[expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
+    #[expect(clippy::future_not_send, reason = "a test stays on its thread")]
     async fn conforms(&self, sql: &str) {
         let last = std::cell::RefCell::new(String::new());
         let fresh = || {

@@ -137,14 +137,17 @@ impl<'a> Crm<'a> {
         let lines = outcome.json_lines()?;
         let told = lines.iter().find(|line| line.get("manifest").is_some()).context("no manifest")?;
         let text = |value: &Value| value.as_str().map(str::to_owned).context("no text");
-        let tables = told["summary"]["tables"].as_array().context("no tables")?.iter();
+        let field = |value: &Value, pointer: &str| value.pointer(pointer).cloned().unwrap_or_default();
+        let tables = field(told, "/summary/tables");
+        let tables = tables.as_array().context("no tables")?.iter();
         let tables = tables.map(|table| {
-            let rows = table["rows"].as_u64().context("no number")?;
-            Ok((text(&table["name"])?, (rows, text(&table["digest"])?)))
+            let rows = field(table, "/rows").as_u64().context("no number")?;
+            Ok((text(&field(table, "/name"))?, (rows, text(&field(table, "/digest"))?)))
         });
-        let skipped = told["manifest"]["skipped"].as_array().into_iter().flatten().map(text);
+        let skipped = field(told, "/manifest/skipped");
+        let skipped = skipped.as_array().into_iter().flatten().map(text);
         Ok(Told {
-            fingerprint: text(&told["manifest"]["fingerprint"])?,
+            fingerprint: text(&field(told, "/manifest/fingerprint"))?,
             skipped: skipped.collect::<Result<_>>()?,
             tables: tables.collect::<Result<_>>()?,
         })

@@ -28,7 +28,10 @@ pub fn measure_table(crm: &Crm<'_>, size_mebibytes: u64, bound_bytes: u64) -> Re
         let peak = peak_of(coffer, arguments)?;
         let seconds = started.elapsed().as_secs_f64();
         let rate = size_mebibytes as f64 / seconds;
-        say(format!("{job} of a table of {size_mebibytes} MiB: {seconds:.1} s, {rate:.0} MiB/s, {} at most", mebibytes(peak)));
+        say(format!(
+            "{job} of a table of {size_mebibytes} MiB: {seconds:.1} s, {rate:.0} MiB/s, {} at most",
+            mebibytes(peak)
+        ));
         ensure!(peak < bound_bytes, "{job} of {size_mebibytes} MiB took {}", mebibytes(peak));
     }
     crm.assert_tells_the_same("large.tar.gz", "again")
@@ -74,7 +77,8 @@ pub fn effort_among(crm: &Crm<'_>, app: &str, others: u64) -> Result<Effort> {
 /// # Errors
 /// It failed.
 pub fn seed_wide(crm: &Crm<'_>, app: &str, tables: u64) -> Result<()> {
-    let columns: Vec<_> = (0..15).map(|n| format!("c{n} {}", ["text", "integer NOT NULL DEFAULT 0", "numeric(10,2)"][n % 3])).collect();
+    let types = ["text", "integer NOT NULL DEFAULT 0", "numeric(10,2)"];
+    let columns: Vec<_> = types.iter().cycle().take(15).enumerate().map(|(n, kind)| format!("c{n} {kind}")).collect();
     let columns = columns.join(", ");
     let all = (0..tables).map(|n| {
         let parent = n.saturating_sub(1);

@@ -101,9 +101,9 @@ impl Writer {
     /// It has to be at it still.
     fn check(&mut self) -> Result<()> {
         let Some(status) = self.0.try_wait()? else { return Ok(()) };
-        let mut error = String::new();
-        std::io::Read::read_to_string(&mut self.0.stderr.take().context("no stderr")?, &mut error)?;
-        anyhow::bail!("a writer has ended: {status} {error}")
+        let mut error = [0; 1_000];
+        let read = std::io::Read::read(&mut self.0.stderr.take().context("no stderr")?, &mut error)?;
+        anyhow::bail!("a writer has ended: {status} {}", String::from_utf8_lossy(error.get(..read).unwrap_or_default()))
     }
 }
 

@@ -14,11 +14,11 @@ impl Drawing<'_> {
             }
             if self.graph.maker(of).is_none() {
                 // Of what a partition has from its table: its name, and so what the comment is on, is PostgreSQL's choice.
-                self.strange.insert(format!("comment on {on}"));
+                self.strange.insert(shown(&on));
                 continue;
             }
             let sql = format!("COMMENT ON {on} IS {}", literal(&comment.text));
-            let node = self.graph.add(Rank::Comment, format!("comment on {on}"), sql, []);
+            let node = self.graph.add(Rank::Comment, shown(&on), sql, []);
             self.late_need(node, of);
         }
     }
@@ -81,4 +81,9 @@ impl Drawing<'_> {
         };
         Some(format!("{kind} {}", own(name)))
     }
+}
+
+/// What a comment is on, for people, who know of no placeholder.
+fn shown(on: &str) -> String {
+    format!("comment on {}", on.replace(&own("").replace("\"\"", ""), ""))
 }

@@ -81,7 +81,8 @@ impl Drawing<'_> {
             whys.push("a partition or child of it is in another schema".to_owned());
         }
         let columns = self.catalog.columns.get(&relation.id).into_iter().flatten();
-        whys.extend(columns.filter(|_| relation.kind == "r").filter_map(|column| self.objection_to_column(column)));
+        let columns = columns.filter(|column| relation.kind == "r" && column.generated.is_empty());
+        whys.extend(columns.filter_map(|column| self.objection_to_column(column)));
         if relation.tablespace.is_some() {
             self.strange.insert(format!("the tablespace of {}", relation.name));
         }

@@ -146,7 +146,10 @@ impl Drawing<'_> {
             self.object_to(node, "its sequence is of another type than the column");
         }
         if sequence.persistence != relation.persistence {
-            self.object_to(node, "its sequence is logged otherwise than the table");
+            let word = if sequence.persistence == "u" { "UNLOGGED" } else { "LOGGED" };
+            let sql = format!("ALTER SEQUENCE {} SET {word}", own(&sequence.name));
+            let option = self.graph.add(Rank::Default, label_on("option", &sequence.name, &relation.name), sql, []);
+            self.graph.needs(option, node);
         }
         Ok(())
     }

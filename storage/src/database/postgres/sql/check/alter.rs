@@ -16,6 +16,7 @@ impl Statement<'_> {
             ObjectType::ObjectTable => "table",
             ObjectType::ObjectIndex => "index",
             ObjectType::ObjectView => "view",
+            ObjectType::ObjectSequence => "sequence",
             ObjectType::ObjectMatview => "materialized view",
             _ => return Err("ALTER of that kind of object is not carried".into()),
         };
@@ -45,6 +46,8 @@ impl Statement<'_> {
             Do::AtSetStorage | Do::AtSetCompression | Do::AtSetOptions | Do::AtClusterOn
                 if is_table || object == ObjectType::ObjectMatview => {}
             Do::AtColumnDefault if is_table || object == ObjectType::ObjectView => {}
+            Do::AtSetLogged | Do::AtSetUnLogged if object == ObjectType::ObjectSequence => {}
+            Do::AtSetLogged | Do::AtSetUnLogged => return Err("a table is made as it is".into()),
             _ if is_table => {}
             _ => return Err(format!("{} is not carried for that kind of object", subtype.as_str_name())),
         }
@@ -61,6 +64,7 @@ impl Statement<'_> {
                 refuse_if(!constant(def), "a column's setting is no constant").map(|()| Section::Either)
             }
             Do::AtSetOptions | Do::AtSetRelOptions => options(super::object::listed(def)).map(|()| Section::Either),
+            Do::AtSetLogged | Do::AtSetUnLogged => Ok(Section::Either),
             Do::AtAddIdentity => self.added(def, true).map(|()| Section::Either),
             Do::AtAddConstraint => self.added(def, false).map(|()| Section::Either),
             Do::AtAttachPartition => self.attach(def).map(|()| Section::Either),

@@ -75,6 +75,7 @@ fn what_blueprints_hold_is_taken() {
             "change of table t",
         ),
         ("ALTER TABLE ONLY app.t REPLICA IDENTITY USING INDEX i", Either, "change of table t"),
+        ("ALTER SEQUENCE app.s SET UNLOGGED", Either, "change of sequence s"),
         ("ALTER TABLE app.t CLUSTER ON i", Either, "change of table t"),
         ("ALTER TABLE app.t SET (fillfactor='10')", Either, "change of table t"),
         ("ALTER INDEX app.i ATTACH PARTITION app.j", Either, "change of index i"),
