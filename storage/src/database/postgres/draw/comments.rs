@@ -56,7 +56,19 @@ impl Drawing<'_> {
             }
             _ => return None,
         };
-        Some((on, comment.object))
+        Some((on, self.made_with(comment.object)))
+    }
+
+    /// A constraint trigger's constraint comes with the trigger.
+    fn made_with(&self, object: ObjectId) -> ObjectId {
+        let constraints = self.catalog.constraints.iter();
+        let mut of_triggers =
+            constraints.filter(|constraint| constraint.kind == "t" && object.class == class::CONSTRAINT);
+        let Some(constraint) = of_triggers.find(|constraint| constraint.id == object.id) else { return object };
+        let mut triggers = self.catalog.triggers.iter();
+        let trigger =
+            triggers.find(|trigger| trigger.relation == constraint.relation && trigger.name == constraint.name);
+        trigger.map_or(object, |trigger| ObjectId { class: class::TRIGGER, id: trigger.id })
     }
 
     fn commented_relation(&self, comment: &Comment) -> Option<String> {
