@@ -70,7 +70,8 @@ async fn try_open(session: &mut Session, schema: &str) -> Result<Option<Catalog>
 }
 
 /// Sees that what was read by name was the schema's own: its tables are locked, its name is not. Whatever a transaction reads it has
-/// locked until its end, so that a look at its locks tells of a schema that was swapped for another, and back too.
+/// locked until its end, so that a look at its locks tells of a schema that was swapped for another, and back too: there is a lock on a
+/// relation of another, of a name that was read.
 ///
 /// # Errors
 /// `Busy` where it was.
@@ -82,9 +83,10 @@ pub(super) async fn check_was_the_same(session: &mut Session, schema: &str, own:
     const SAME: &str = "SELECT to_regnamespace(quote_ident(p.parts ->> 0))::oid = (p.parts ->> 1)::oid IS TRUE AND NOT EXISTS ( \
          SELECT FROM pg_locks l LEFT JOIN pg_class c ON c.oid = l.relation WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' \
          AND l.relation >= 16384 AND coalesce(c.relkind, 'r') NOT IN ('i', 'I', 't') \
+         AND (c.relname IS NULL OR c.relname IN (SELECT n.name FROM json_array_elements_text(p.parts -> 3) n(name))) \
          AND l.relation NOT IN (SELECT r.id::oid FROM json_array_elements_text(p.parts -> 2) r(id))) AS is_same \
          FROM (SELECT $1::text::json AS parts) p";
-    let parameter = serde_json::json!([schema, own.schema, own.relations]).to_string();
+    let parameter = serde_json::json!([schema, own.schema, own.relations, own.names]).to_string();
     let Same { is_same } = session.fetch_one(SAME, &parameter, "looking at the schema once more").await?;
     if is_same {
         return Ok(());
@@ -96,11 +98,14 @@ pub(super) async fn check_was_the_same(session: &mut Session, schema: &str, own:
 pub(super) struct Own {
     schema: u32,
     relations: Vec<u32>,
+    names: Vec<String>,
 }
 
 impl Own {
     pub(super) fn of(catalog: &Catalog) -> Self {
-        Self { schema: catalog.schema_id, relations: catalog.relations.iter().map(|relation| relation.id).collect() }
+        let names = catalog.relations.iter().map(|relation| relation.name.clone()).collect();
+        let relations = catalog.relations.iter().map(|relation| relation.id).collect();
+        Self { schema: catalog.schema_id, relations, names }
     }
 }
 

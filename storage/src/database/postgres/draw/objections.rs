@@ -53,6 +53,12 @@ impl Drawing<'_> {
                 self.object_to(node, why);
             }
         }
+        for entry in &catalog.types {
+            let held = self.uncarried(entry.id, -1, &mut BTreeSet::new());
+            if let (Some(held), Some(node)) = (held, self.graph.maker(ObjectId { class: class::TYPE, id: entry.id })) {
+                self.object_to(node, format!("its values hold those of type {held}, which may mean nothing elsewhere"));
+            }
+        }
         for rule in catalog.rules.iter().filter(|rule| rule.name != "_RETURN") {
             let relation = catalog.relation(rule.relation).map(|relation| relation.name.as_str()).unwrap_or_default();
             self.strange.insert(format!("rule {} on {relation}", rule.name));
