@@ -64,7 +64,13 @@ impl Statement<'_> {
             ..
         } = column;
         plain_type(type_name.as_ref().ok_or("a column has no type")?)?;
-        refuse_if(type_name.as_ref().is_some_and(names_things), "its values would name things elsewhere")?;
+        // Generated values are made from the app's own; others would come with the rows.
+        let is_generated = constraints.iter().any(|constraint| match &constraint.node {
+            Some(NodeEnum::Constraint(constraint)) => constraint.contype() == ConstrType::ConstrGenerated,
+            _ => false,
+        });
+        let names = type_name.as_ref().is_some_and(names_things);
+        refuse_if(names && !is_generated, "its values would name things elsewhere")?;
         let odd = *is_from_type || identity_sequence.is_some() || raw_default.is_some() || cooked_default.is_some();
         refuse_if(odd || !fdwoptions.is_empty(), "a column has what only foreign tables have")?;
         constraints.iter().try_for_each(|constraint| match &constraint.node {

@@ -109,6 +109,7 @@ fn constants_name_the_apps_own_things_alone() {
         "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('app.s'::regclass)",
         "ALTER TABLE ONLY app.t ALTER COLUMN a SET DEFAULT nextval('\"a.b\"'::regclass)",
         "ALTER TABLE app.t ADD CONSTRAINT c CHECK (a ~ 'x.y'::text)",
+        "CREATE TABLE app.t (a regclass GENERATED ALWAYS AS ('t'::regclass) STORED)",
     ] {
         assert!(rules(sql).is_ok(), "{sql}: {:?}", rules(sql).err());
     }
