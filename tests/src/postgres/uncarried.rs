@@ -90,6 +90,6 @@ fn name_and_relation(label: &str) -> (&str, Option<&str>) {
     let (name, relation) = rest.rsplit_once(" on ").map_or((rest, None), |(name, relation)| (name, Some(relation)));
     let name = name.split('(').next().unwrap_or(name);
     // Some are written as SQL, behind a schema.
-    let name = name.rsplit_once(".\"").map_or(name, |(_, name)| name.trim_end_matches('"'));
+    let name = name.rsplit_once(".\"").map_or(name, |(_, name)| name).trim_matches('"');
     (name, relation)
 }
