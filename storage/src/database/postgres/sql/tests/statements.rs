@@ -248,7 +248,7 @@ fn other_schemas_are_refused() {
             ("CREATE INDEX i ON app.t (a COLLATE other.c)", "names the schema \"other\""),
             ("CREATE DOMAIN app.d AS other.d", "names the schema \"other\""),
             ("ALTER TABLE app.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES ext.t(a)", "a table of another schema"),
-            ("ALTER TABLE app.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES other.t(a)", "names the schema \"other\""),
+            ("ALTER TABLE app.t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES other.t(a)", "a table of another schema"),
             (
                 "ALTER TABLE app.t ADD CONSTRAINT e EXCLUDE USING gist (a WITH OPERATOR(other.&&))",
                 "names the schema \"other\"",
