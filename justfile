@@ -46,4 +46,4 @@ fuzz seconds="30":
 
 # The long tests: an app of 2 GiB, a file of 200 MiB, a million objects, a table of 1 GiB, 10,000 schemas
 soak:
-    cargo test --release --package coffer-tests --features soak --test soak --test postgres_schemas -- --nocapture --test-threads=1
+    cargo test --release --package coffer-tests --features soak --test soak --test postgres_schemas --test postgres_fidelity -- --nocapture --test-threads=1
