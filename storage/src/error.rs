@@ -108,6 +108,14 @@ pub enum Error {
         /// What the server said.
         why: String,
     },
+    /// A server of S3 failed in a way that has no variant of its own.
+    #[error("{what}: {why}")]
+    S3 {
+        /// What was being done, and to what.
+        what: String,
+        /// What the server said.
+        why: String,
+    },
     /// The file system failed.
     #[error("{what}: {source}")]
     Io {
@@ -124,6 +132,15 @@ pub enum Error {
         /// The engine's error.
         source: rusqlite::Error,
     },
+}
+
+impl From<coffer_sql::Error> for Error {
+    fn from(error: coffer_sql::Error) -> Self {
+        match error {
+            coffer_sql::Error::Refused { what, why } => Self::Refused { what, why },
+            coffer_sql::Error::Unsupported { what } => Self::unsupported(what),
+        }
+    }
 }
 
 impl Error {

@@ -20,7 +20,6 @@ mod quote;
 mod sequences;
 mod session;
 mod snapshot;
-mod sql;
 mod statements;
 mod target;
 

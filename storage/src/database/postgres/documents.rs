@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::catalog::{Catalog, Column, changed};
 use super::draw::Drawn;
 use super::graph::Node;
-use super::sql;
 use crate::{Blueprint, Engine, EngineKind, Error, Result, RowEncoding};
+use coffer_sql as sql;
 
 /// A statement of fewer bytes is within the bounds of every reader.
 const LARGE_BYTES: usize = 32_000;
@@ -106,7 +106,7 @@ fn document(nodes: &[Node], schema: &str, by: &mut Vec<String>) -> Result<Bytes>
             Error::Unsupported { what } => Error::unsupported(format!("{} ({})", node.label, what.join("; "))),
             error => error,
         };
-        let released = sql::release(&node.sql, schema).map_err(about)?;
+        let released = sql::release(&node.sql, schema).map_err(|error| about(error.into()))?;
         if released.contains(schema) && !sql::bodies_naming(&released, schema)?.is_empty() {
             by.push(node.label.clone());
         }

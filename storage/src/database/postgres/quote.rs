@@ -1,6 +1,6 @@
 //! Names and strings as SQL.
 
-use super::sql::PLACEHOLDER;
+use coffer_sql::PLACEHOLDER;
 
 /// A name as an identifier, always in quotes: what is a keyword differs between releases.
 pub(super) fn ident(name: &str) -> String {

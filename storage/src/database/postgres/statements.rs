@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::documents::{Extension, Schema};
 use super::quote::ident;
 use super::session::Session;
-use super::sql::{self, Builtins, Code, Rules, Section};
 use super::{PostgresDatabase, PostgresOptions};
 use crate::{Blueprint, Error, Result};
+use coffer_sql::{self as sql, Builtins, Code, Rules, Section};
 
 /// What runs before the rows, and what after them.
 pub(super) struct Statements {

@@ -2,10 +2,13 @@
 //!
 //! In an archive the app's own schema is called [`PLACEHOLDER`], so that apps of one shape share their text. What comes in is a
 //! stranger's: nothing of it is run that [`check`] has not read as one statement of a kind that blueprints hold.
+//!
+//! A part of `coffer-storage` that is compiled on its own: PostgreSQL's parse trees take long to compile.
 
 mod body;
 mod builtins;
 mod check;
+mod error;
 mod expression;
 mod lexer;
 mod names;
@@ -18,15 +21,16 @@ mod tests;
 mod token;
 mod tree;
 
-pub(super) use body::{bodies_naming, rewrite_body};
-pub(super) use builtins::Builtins;
-pub(super) use check::{Code, Rules, Section, check};
-pub(super) use rename::{bind, release, sees_no_placeholder};
-pub(super) use split::split;
-pub(super) use stack::with_stack;
+pub use body::{bodies_naming, rewrite_body};
+pub use builtins::Builtins;
+pub use check::{Code, Kind, Rules, Section, check};
+pub use error::{Error, Result};
+pub use rename::{bind, release, sees_no_placeholder};
+pub use split::split;
+pub use stack::with_stack;
 
 /// The name that the app's own schema has in an archive.
-pub(super) const PLACEHOLDER: &str = "coffer_schema";
+pub const PLACEHOLDER: &str = "coffer_schema";
 
 /// Why a statement is not taken; its text is added where that is known.
 type Verdict<T = ()> = std::result::Result<T, String>;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// The functions and operators of the target server's `pg_catalog`, by name.
 #[derive(Debug, Default)]
-pub(in super::super) struct Builtins {
+pub struct Builtins {
     functions: HashMap<String, Purity>,
     operators: HashMap<String, Purity>,
 }
@@ -23,7 +23,7 @@ pub(super) enum Purity {
 impl Builtins {
     /// Gives the rows that [`Builtins::from_rows`] takes: kind, name, whether it is safe. It names everything by its schema, so that
     /// no search path changes what it means.
-    pub(in super::super) const QUERY: &'static str = "\
+    pub const QUERY: &'static str = "\
 SELECT CASE WHEN pg_catalog.bool_or(p.proretset) THEN 'set' ELSE 'function' END::pg_catalog.text AS kind,
        p.proname::pg_catalog.text AS name,
        pg_catalog.bool_and(p.provolatile OPERATOR(pg_catalog.<>) 'v'::pg_catalog.\"char\" AND NOT p.proretset)
@@ -41,7 +41,7 @@ SELECT 'operator'::pg_catalog.text, o.oprname::pg_catalog.text,
  GROUP BY o.oprname";
 
     /// From the rows of [`Builtins::QUERY`]. A kind that is not known is never safe.
-    pub(in super::super) fn from_rows<K, N>(rows: impl IntoIterator<Item = (K, N, bool)>) -> Self
+    pub fn from_rows<K, N>(rows: impl IntoIterator<Item = (K, N, bool)>) -> Self
     where
         K: AsRef<str>,
         N: Into<String>,

@@ -20,12 +20,13 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// `Unsupported` where the name can't be told from others.
-pub(in super::super) fn release(sql: &str, own_schema: &str) -> Result<String> {
+pub fn release(sql: &str, own_schema: &str) -> Result<String> {
     if !mentions(sql, own_schema) {
         return Ok(sql.to_owned());
     }
     with_stack(|| {
-        rename(sql, own_schema, PLACEHOLDER).map_err(|why| Error::unsupported(format!("{}: {why}", label(sql))))
+        rename(sql, own_schema, PLACEHOLDER)
+            .map_err(|why| Error::Unsupported { what: format!("{}: {why}", label(sql)) })
     })
 }
 
@@ -33,7 +34,7 @@ pub(in super::super) fn release(sql: &str, own_schema: &str) -> Result<String> {
 ///
 /// # Errors
 /// `Refused` where it can't be parsed or the placeholder can't be told from other names.
-pub(in super::super) fn bind(sql: &str, target_schema: &str) -> Result<String> {
+pub fn bind(sql: &str, target_schema: &str) -> Result<String> {
     if !mentions(sql, PLACEHOLDER) {
         return Ok(sql.to_owned());
     }
@@ -44,7 +45,7 @@ pub(in super::super) fn bind(sql: &str, target_schema: &str) -> Result<String> {
 ///
 /// # Errors
 /// `Unsupported` naming the text.
-pub(in super::super) fn sees_no_placeholder(sql: &str) -> Result<()> {
+pub fn sees_no_placeholder(sql: &str) -> Result<()> {
     if !mentions(sql, PLACEHOLDER) {
         return Ok(());
     }
@@ -53,10 +54,12 @@ pub(in super::super) fn sees_no_placeholder(sql: &str) -> Result<()> {
     };
     match tokens(sql) {
         Ok(tokens) if !tokens.iter().any(is_placeholder) => Ok(()),
-        _ => Err(Error::unsupported(format!(
-            "{}: it holds the name {PLACEHOLDER}, which archives have for the app's schema; rename it",
-            label(sql)
-        ))),
+        _ => Err(Error::Unsupported {
+            what: format!(
+                "{}: it holds the name {PLACEHOLDER}, which archives have for the app's schema; rename it",
+                label(sql)
+            ),
+        }),
     }
 }
 

@@ -13,11 +13,15 @@ thread_local! {
 }
 
 /// Runs `work` where deep trees are no danger: on a thread of its own, or at once if this is one already. Every function of this
-/// module does so for itself; whoever has many statements saves a thread for each by doing all in one.
+/// crate does so for itself; whoever has many statements saves a thread for each by doing all in one.
 ///
 /// # Errors
 /// Those of `work`; `Refused` where it panicked or no thread could be had.
-pub(in super::super) fn with_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub fn with_stack<T, E>(work: impl FnOnce() -> Result<T, E> + Send) -> Result<T, E>
+where
+    T: Send,
+    E: From<Error> + Send,
+{
     if ENOUGH.get() {
         return work();
     }
@@ -29,8 +33,8 @@ pub(in super::super) fn with_stack<T: Send>(work: impl FnOnce() -> Result<T> + S
         let thread = thread::Builder::new().name("sql".into()).stack_size(STACK_BYTES).spawn_scoped(scope, on_thread);
         match thread.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::refused("a statement", "the parser failed on it")),
-            Err(error) => Err(Error::refused("a statement", format!("no thread to parse it on: {error}"))),
+            Ok(Err(_)) => Err(Error::refused("a statement", "the parser failed on it").into()),
+            Err(error) => Err(Error::refused("a statement", format!("no thread to parse it on: {error}")).into()),
         }
     })
 }

@@ -12,7 +12,6 @@ use std::sync::LazyLock;
 
 use super::check::Kind;
 use super::*;
-use crate::Error;
 
 /// Some of what a server of version 15 has in `pg_catalog`, with what it says of it.
 pub(super) const FUNCTIONS: &[(&str, &str, bool)] = &[

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// # Errors
 /// `Refused` where a statement, quote or comment has no end, for a statement that is empty or too large, and for what is not
 /// UTF-8 or holds a NUL.
-pub(in super::super) fn split(document: &[u8]) -> Result<Vec<&str>> {
+pub fn split(document: &[u8]) -> Result<Vec<&str>> {
     let refused = |why: String| Error::refused("the archive's SQL", why);
     let text = std::str::from_utf8(document).map_err(|error| refused(error.to_string()))?;
     if let Some(at) = memchr::memchr(0, document) {

@@ -30,23 +30,23 @@ const INDEX_METHODS: &[&str] = &["btree", "hash", "gist", "gin", "spgist", "brin
 
 /// What an import allows.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Rules<'a> {
+pub struct Rules<'a> {
     /// The target's schema.
-    pub(in super::super) schema: &'a str,
+    pub schema: &'a str,
     /// Whether the archive's code may come in.
-    pub(in super::super) code: Code,
+    pub code: Code,
     /// The target server's functions and operators.
-    pub(in super::super) builtins: &'a Builtins,
+    pub builtins: &'a Builtins,
     /// Schemas of extensions, whose types, operator classes and the like may be named; with code, their functions too.
-    pub(in super::super) extension_schemas: &'a [String],
+    pub extension_schemas: &'a [String],
     /// Kinds of index that extensions add.
-    pub(in super::super) index_methods: &'a [String],
+    pub index_methods: &'a [String],
 }
 
 /// Whether a tenant's own code may come in: views, functions, triggers, policies, and expressions that call anything but immutable
 /// functions of `pg_catalog`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Code {
+pub enum Code {
     /// It runs as a login of its own, or an admin said so.
     Allowed,
     /// It would run with the service's rights.
@@ -55,16 +55,16 @@ pub(in super::super) enum Code {
 
 /// What a statement is.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) struct Kind {
+pub struct Kind {
     /// The document that it belongs into.
-    pub(in super::super) section: Section,
+    pub section: Section,
     /// What to call it where progress is shown, like `index orders_idx`.
-    pub(in super::super) label: String,
+    pub label: String,
 }
 
 /// The document that a statement belongs into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Section {
+pub enum Section {
     /// Before the rows.
     PreData,
     /// After the rows.
@@ -83,7 +83,7 @@ impl Kind {
 ///
 /// # Errors
 /// `Refused` with the statement and what is wrong with it.
-pub(in super::super) fn check(sql: &str, rules: &Rules<'_>) -> Result<Kind> {
+pub fn check(sql: &str, rules: &Rules<'_>) -> Result<Kind> {
     let work = || {
         let parsed = Parsed::of(sql)?;
         let kind = Statement { rules }.kind(parsed.statement()?)?;

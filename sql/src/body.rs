@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// `Unsupported` where the statement is none.
-pub(in super::super) fn bodies_naming(sql: &str, schema: &str) -> Result<Vec<String>> {
+pub fn bodies_naming(sql: &str, schema: &str) -> Result<Vec<String>> {
     if cant_name(sql, schema) {
         return Ok(Vec::new());
     }
@@ -30,7 +30,7 @@ pub(in super::super) fn bodies_naming(sql: &str, schema: &str) -> Result<Vec<Str
 ///
 /// # Errors
 /// `Unsupported` where a string names it and `to` can't stand there without quotes, or the statement is none.
-pub(in super::super) fn rewrite_body(sql: &str, from: &str, to: &str) -> Result<String> {
+pub fn rewrite_body(sql: &str, from: &str, to: &str) -> Result<String> {
     if cant_name(sql, from) {
         return Ok(sql.to_owned());
     }
@@ -43,7 +43,7 @@ fn cant_name(sql: &str, schema: &str) -> bool {
 }
 
 fn unsupported(sql: &str) -> impl Fn(String) -> Error {
-    move |why: String| Error::unsupported(format!("{}: {why}", label(sql)))
+    move |why: String| Error::Unsupported { what: format!("{}: {why}", label(sql)) }
 }
 
 fn rewrite(sql: &str, from: &str, to: &str) -> Verdict<String> {
