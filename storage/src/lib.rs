@@ -18,4 +18,8 @@ pub use database::{
     PostgresOptions, PostgresPlace, PostgresScope, RowChunk, RowEncoding, RowsDigest, SqliteDatabase, TableSummary,
 };
 pub use error::{Error, Result};
-pub use object::{Listed, Listing, LocalFolder, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
+pub use object::{
+    BufferPermit, Buffers, Checksums, EntityTags, Listed, Listing, ListingOrder, LocalFolder, Object, ObjectBody,
+    ObjectKey, ObjectMeta, ObjectStore, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
+    S3Store, S3Upload, StagedObjects, Support,
+};

@@ -8,11 +8,19 @@ use futures::stream::BoxStream;
 
 use crate::Result;
 
+mod buffers;
 mod key;
 mod local;
+mod s3;
+mod smallest;
 
+pub use buffers::{BufferPermit, Buffers};
 pub use key::ObjectKey;
 pub use local::LocalFolder;
+pub use s3::{
+    Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
+    S3Store, S3Upload, Support,
+};
 
 /// What a store knows of an object beside its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,8 +86,21 @@ pub trait ObjectStore: Send + Sync {
     /// Whether the store keeps all of this beside an object's bytes. The entity tag is its own affair.
     fn keeps(&self, meta: &ObjectMeta) -> bool;
 
-    /// A place where an import's objects wait, seen by nobody. Dropping it without a commit discards it.
-    async fn stage(&self) -> Result<Arc<dyn StagedObjects>>;
+    /// How many objects are worth being read or stored at once.
+    fn at_once(&self) -> usize;
+
+    /// What a waiting place takes by construction while objects come in.
+    fn staging_bytes(&self) -> u64;
+
+    /// A place where an import's objects wait. Dropping it without a commit discards it. What is on its way there takes its memory
+    /// from `memory`, beside one part for each place.
+    ///
+    /// Where the store can, nobody sees them there. A bucket can't move objects: there they stand under their keys, of an app that
+    /// has no other objects and whose rows come last.
+    ///
+    /// # Errors
+    /// `NotEmpty` where the store holds an object; `Taken` where objects of another import wait.
+    async fn stage(&self, memory: &Buffers) -> Result<Arc<dyn StagedObjects>>;
 }
 
 /// A listing under way. Dropping it ends it.

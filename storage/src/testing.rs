@@ -9,7 +9,7 @@ mod object;
 
 pub use database::database_conformance;
 pub use faulty::{Fault, FaultPoint, Faulty};
-pub use object::object_store_conformance;
+pub use object::{StoreKind, object_store_conformance};
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
+use super::{Buffers, Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
 use crate::{Error, Result, sibling};
 
 mod list;
@@ -15,6 +15,9 @@ mod stage;
 mod tests;
 mod walk;
 mod write;
+
+/// Files read or written at once: each takes a thread, and more bring nothing on the disks there are.
+const AT_ONCE: usize = 8;
 
 /// An app's objects in a folder.
 ///
@@ -74,7 +77,16 @@ impl ObjectStore for LocalFolder {
         meta.headers.is_empty() && meta.user.is_empty()
     }
 
-    async fn stage(&self) -> Result<Arc<dyn StagedObjects>> {
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    /// Pieces go into files as they come.
+    fn staging_bytes(&self) -> u64 {
+        0
+    }
+
+    async fn stage(&self, _: &Buffers) -> Result<Arc<dyn StagedObjects>> {
         let root = sibling::absolute(&self.path)?;
         let stage = blocking("making a folder", move || stage::LocalStage::create(root)).await?;
         Ok(Arc::new(stage))

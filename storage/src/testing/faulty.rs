@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use crate::{
-    Blueprint, Database, Dump, Error, Listing, Load, Loaded, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore,
-    Occupancy, Result, RowChunk, StagedObjects, TableSummary,
+    Blueprint, Buffers, Database, Dump, Error, Listing, Load, Loaded, Object, ObjectBody, ObjectKey, ObjectMeta,
+    ObjectStore, Occupancy, Result, RowChunk, StagedObjects, TableSummary,
 };
 
 /// Where it fails. Calls are counted from 0, over all uses of the store.
@@ -195,8 +195,16 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
         self.inner.keeps(meta)
     }
 
-    async fn stage(&self) -> Result<Arc<dyn StagedObjects>> {
-        Ok(Arc::new(Faulty::new(self.inner.stage().await?, self.fault.clone())))
+    fn at_once(&self) -> usize {
+        self.inner.at_once()
+    }
+
+    fn staging_bytes(&self) -> u64 {
+        self.inner.staging_bytes()
+    }
+
+    async fn stage(&self, memory: &Buffers) -> Result<Arc<dyn StagedObjects>> {
+        Ok(Arc::new(Faulty::new(self.inner.stage(memory).await?, self.fault.clone())))
     }
 }
 

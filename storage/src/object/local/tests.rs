@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 use super::LocalFolder;
 use crate::{
-    Error, ObjectKey, ObjectMeta, ObjectStore, Result,
-    testing::{self, Fault, FaultPoint, Faulty},
+    Buffers, Error, ObjectKey, ObjectMeta, ObjectStore, Result,
+    testing::{self, Fault, FaultPoint, Faulty, StoreKind},
 };
 
 fn names(folder: &Path) -> Vec<String> {
@@ -83,7 +83,7 @@ async fn conforms() {
         LocalFolder::new(base.path().join(format!("app-{}/deep/files", made.get())))
     };
     let awkward: [&[u8]; 2] = [b"not \xff utf-8/\xfe", b"\x80"];
-    testing::object_store_conformance(fresh, &awkward, || names(base.path())).await;
+    testing::object_store_conformance(fresh, &awkward, StoreKind::Folder, || names(base.path())).await;
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn a_commit_takes_the_place_of_an_empty_folder_alone() {
     let (_base, root, store) = folder();
     fs::create_dir_all(root.join("empty/empty")).unwrap();
     fs::set_permissions(&root, fs::Permissions::from_mode(0o750)).unwrap();
-    let stage = store.stage().await.unwrap();
+    let stage = store.stage(&Buffers::new(1 << 20)).await.unwrap();
     stage.put(&key("a"), ObjectMeta::default(), stream::empty().boxed()).await.unwrap();
     stage.commit().await.unwrap();
     assert_eq!(list(&store).await.unwrap(), [key("a")]);
@@ -197,13 +197,13 @@ async fn a_commit_takes_the_place_of_an_empty_folder_alone() {
     stage.discard().await.unwrap();
     assert!(root.exists() && store.is_empty().await.unwrap());
     fs::write(root.join("late"), b"").unwrap();
-    assert!(matches!(store.stage().await.err(), Some(Error::NotEmpty { .. })));
+    assert!(matches!(store.stage(&Buffers::new(1 << 20)).await.err(), Some(Error::NotEmpty { .. })));
 }
 
 /// A stage of `a` and `b/c`, committed over an empty folder of mode 0710.
 async fn committed(root: &Path, store: &LocalFolder) -> std::sync::Arc<dyn crate::StagedObjects> {
     fs::set_permissions(root, fs::Permissions::from_mode(0o710)).unwrap();
-    let stage = store.stage().await.unwrap();
+    let stage = store.stage(&Buffers::new(1 << 20)).await.unwrap();
     for name in ["a", "b/c"] {
         stage.put(&key(name), ObjectMeta::default(), stream::empty().boxed()).await.unwrap();
     }

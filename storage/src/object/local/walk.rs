@@ -1,6 +1,10 @@
 //! All files below a folder, in the order of their keys' bytes, in memory that does not grow with their number.
 
-use std::{collections::BTreeSet, os::fd::OwnedFd, path::PathBuf, vec};
+use std::{
+    collections::{BTreeMap, btree_map},
+    os::fd::OwnedFd,
+    path::PathBuf,
+};
 
 use rustix::{
     fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat},
@@ -9,13 +13,11 @@ use rustix::{
 use sha2::{Digest, Sha256};
 
 use super::path::{self, MAX_SEGMENTS};
-use crate::{Error, Listed, ObjectKey, Result};
+use crate::{Error, Listed, ObjectKey, Result, object::smallest::Smallest};
 
 /// The names of a folder that are held at once, halved with each level down, and their least.
 const NAMES_BYTES: usize = 1 << 20;
 const LEAST_NAMES_BYTES: usize = 16 << 10;
-/// What a name costs beyond its own bytes.
-const NAME_OVERHEAD_BYTES: usize = 64;
 /// How many folders on the way down stay open. Deeper ones are opened anew on the way back up.
 const OPEN_LEVELS: usize = 32;
 
@@ -36,7 +38,7 @@ struct Level {
     /// Its name, with a slash at its end. None for the root.
     name: Vec<u8>,
     /// A folder's name ends with a slash: so it sorts as the keys in it do.
-    names: vec::IntoIter<Vec<u8>>,
+    names: btree_map::IntoKeys<Vec<u8>, ()>,
     /// The last name of those read, where there may be more.
     more_after: Option<Vec<u8>>,
 }
@@ -174,12 +176,12 @@ impl Walk {
             if let Some(name) = self.sort_name(name, entry.file_type())?
                 && name > after
             {
-                kept.offer(name);
+                kept.offer(name, ());
             }
         }
         if let Some(level) = self.levels.last_mut() {
-            level.more_after = kept.names.last().filter(|_| kept.left_out).cloned();
-            level.names = kept.names.into_iter().collect::<Vec<_>>().into_iter();
+            level.more_after = kept.more_after();
+            level.names = kept.into_sorted().into_keys();
         }
         Ok(())
     }
@@ -220,39 +222,7 @@ enum Parent<'a> {
 impl Level {
     fn new(folder: OwnedFd, name: Vec<u8>) -> Self {
         // No name is empty, so all come after this one.
-        Self { folder: Some(folder), name, names: Vec::new().into_iter(), more_after: Some(Vec::new()) }
-    }
-}
-
-/// The least names that fit a budget.
-struct Smallest {
-    names: BTreeSet<Vec<u8>>,
-    left_bytes: usize,
-    left_out: bool,
-}
-
-impl Smallest {
-    fn new(budget_bytes: usize) -> Self {
-        Self { names: BTreeSet::new(), left_bytes: budget_bytes, left_out: false }
-    }
-
-    fn offer(&mut self, name: Vec<u8>) {
-        if self.left_out && self.names.last().is_some_and(|last| *last < name) {
-            return;
-        }
-        let cost = name.len() + NAME_OVERHEAD_BYTES;
-        while self.left_bytes < cost {
-            let Some(last) = self.names.pop_last() else { break };
-            self.left_bytes += last.len() + NAME_OVERHEAD_BYTES;
-            self.left_out = true;
-            if last < name {
-                self.left_bytes -= last.len() + NAME_OVERHEAD_BYTES;
-                self.names.insert(last);
-                return;
-            }
-        }
-        self.left_bytes = self.left_bytes.saturating_sub(cost);
-        self.names.insert(name);
+        Self { folder: Some(folder), name, names: BTreeMap::new().into_keys(), more_after: Some(Vec::new()) }
     }
 }
 
