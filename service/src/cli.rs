@@ -2,6 +2,7 @@
 
 mod apps;
 mod archive;
+mod buckets;
 mod config_check;
 mod entries;
 mod export;
@@ -69,8 +70,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Print what is in force, secrets masked, and warn of what is unwise
-    Check,
+    Check(config_check::Check),
 }
 
 impl Command {
@@ -125,7 +125,7 @@ impl Cli {
             Command::Verify(verify) => verify.run(&load()?, report).await,
             Command::Rewrap(rewrap) => rewrap.run(&load()?, report).await,
             Command::Keygen(keygen) => keygen.run(report),
-            Command::Config(ConfigCommand::Check) => config_check::run(&load()?, report),
+            Command::Config(ConfigCommand::Check(check)) => check.run(&load()?, report).await,
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "coffer", &mut std::io::stdout());
                 Ok(())

@@ -6,6 +6,7 @@ mod login;
 mod password;
 mod pattern;
 mod postgres;
+mod s3;
 mod source;
 mod units;
 
@@ -13,14 +14,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use coffer_storage::S3Client;
 pub(crate) use file::environment;
 pub use keys::{KeyFiles, Keys, parse_recipients, read_identities, read_secret, write_secret};
 pub use pattern::Pattern;
 pub use postgres::PostgresPattern;
-pub use source::{DatabasePattern, Source};
+pub use s3::BucketPattern;
+pub use source::{DatabasePattern, ObjectsPattern, Source};
 pub use units::ByteSize;
 
 use crate::name::{AppName, Name};
+use crate::pipeline::ArchivePlace;
 use crate::{Error, Result};
 use file::ConfigFile;
 
@@ -44,6 +48,8 @@ pub struct Config {
     pub token_file: PathBuf,
     /// Who can read what is written.
     pub keys: KeyFiles,
+    /// The server of archives that are named by `s3://…`.
+    pub s3: S3Client,
     /// The families of apps.
     pub sources: Vec<Source>,
 }
@@ -98,6 +104,18 @@ impl Config {
         })
     }
 
+    /// Where the archive is that `text` names: a file, or an object by its `s3://…`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a bucket or key is missing.
+    pub fn archive(&self, path: &Path) -> Result<ArchivePlace> {
+        let object = path.to_str().map(|text| s3::object(text, &self.s3)).transpose()?.flatten();
+        Ok(match object {
+            Some((store, key)) => ArchivePlace::Object { store, key, name: path.display().to_string() },
+            None => ArchivePlace::File(path.to_owned()),
+        })
+    }
+
     /// The apps of all sources.
     ///
     /// # Errors
@@ -122,7 +140,8 @@ impl Config {
         parsed: ConfigFile,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self> {
-        let ConfigFile { server, keys, source } = parsed;
+        let ConfigFile { server, keys, s3, source } = parsed;
+        let s3_settings = s3.clone().settings(base, &environment)?;
         let identity_default = path.is_none().then(|| "coffer.key".to_owned());
         let setting = |name: &str, from_file: Option<String>| environment(name).or(from_file);
         let in_base = |file: String| base.join(file);
@@ -131,9 +150,10 @@ impl Config {
             Some(path) if source.is_empty() => {
                 return Err(Error::Usage(format!("{}: there is no [[source]]: add one", path.display())));
             }
-            Some(_) => {
-                source.into_iter().map(|source| Source::new(base, source, &environment)).collect::<Result<Vec<_>>>()?
-            }
+            Some(_) => source
+                .into_iter()
+                .map(|source| Source::new(base, source, &s3, &environment))
+                .collect::<Result<Vec<_>>>()?,
         };
         for (position, source) in sources.iter().enumerate() {
             if sources.iter().take(position).any(|other| other.name == source.name) {
@@ -159,6 +179,7 @@ impl Config {
                 signing_key_file: setting("COFFER_KEYS_SIGNING_KEY_FILE", keys.signing_key_file).map(in_base),
                 require_encryption: keys.require_encryption,
             },
+            s3: S3Client::new(s3_settings),
             sources,
         })
     }

@@ -127,14 +127,16 @@ pub enum Outcome {
     NoSpace,
     /// Too many transfers at once.
     Overloaded,
-    /// A database's server refuses what its login asks for.
+    /// A database's or store's server refuses what its login asks for.
     Denied,
-    /// A database's server or login is set up so that it does not do.
+    /// A server or login is set up so that it does not do.
     Setup,
-    /// A database's server can't be reached.
+    /// A database's or store's server can't be reached.
     Unreachable,
     /// PostgreSQL failed.
     Postgres,
+    /// A server of S3 failed.
+    S3,
     /// The other side stalled.
     Stalled,
     /// The other side left.
@@ -165,10 +167,11 @@ impl Outcome {
             Self::TooLarge => (1, 413, "too-large", "The archive is too large"),
             Self::NoSpace => (1, 507, "no-space", "No space is left"),
             Self::Overloaded => (1, 503, "overloaded", "Too many transfers at once"),
-            Self::Denied => (1, 502, "denied", "The database's server refuses it"),
-            Self::Setup => (1, 500, "setup", "The database's server is not set up for it"),
-            Self::Unreachable => (1, 503, "unreachable", "The database's server can't be reached"),
+            Self::Denied => (1, 502, "denied", "A server refuses it"),
+            Self::Setup => (1, 500, "setup", "A server is not set up for it"),
+            Self::Unreachable => (1, 503, "unreachable", "A server can't be reached"),
             Self::Postgres => (1, 500, "postgres", "PostgreSQL failed"),
+            Self::S3 => (1, 502, "s3", "The object store failed"),
             Self::Stalled => (1, 408, "stalled", "The transfer stalled"),
             Self::Left => (1, 400, "broken-off", "The transfer was broken off"),
             Self::Interrupted => (130, 503, "interrupted", "It was interrupted"),
@@ -288,6 +291,7 @@ fn storage_outcome(error: &storage::Error) -> Outcome {
         E::Setup { .. } => Outcome::Setup,
         E::Unreachable { .. } => Outcome::Unreachable,
         E::Postgres { .. } => Outcome::Postgres,
+        E::S3 { .. } => Outcome::S3,
         E::Io { source, .. } => io_outcome(source),
         E::Busy { .. } | E::Corrupt { .. } | E::Stopped { .. } | E::Sqlite { .. } => Outcome::Failed,
     }

@@ -10,6 +10,7 @@ mod extract;
 mod import;
 mod passing;
 mod pipe;
+mod place;
 mod random;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(crate) use extract::{Extracted, Folder, Overwrite, Spool, Tell, Wanted, extr
 pub use import::{Imported, import};
 pub(crate) use passing::Vanished;
 pub use pipe::{PipeReader, PipeWriter, Receiver, Sender, pipe};
+pub use place::ArchivePlace;
 pub(crate) use random::{RandomArchive, ReadCount};
 pub use transfer::{Cancel, Direction, Transfer, TransferState, Transfers};
 pub use trust::{ReadKeys, Trust};

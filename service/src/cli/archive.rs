@@ -13,7 +13,7 @@ use super::entries::Entries;
 use super::flags::ReadFlags;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
-use crate::pipeline::{ArchiveInput, Budget, Contents, Direction, RandomArchive, ReadKeys, Transfer, check};
+use crate::pipeline::{ArchivePlace, Budget, Contents, Direction, RandomArchive, ReadKeys, Transfer, check};
 use crate::progress::watched;
 use crate::{Error, Result};
 
@@ -43,7 +43,7 @@ pub(super) struct Verify {
 
 #[derive(Args)]
 struct ArchiveFlags {
-    /// The archive: a file, or `-` for standard input
+    /// The archive: a file, `s3://BUCKET/KEY`, or `-` for standard input
     archive: PathBuf,
     #[command(flatten)]
     keys: ReadFlags,
@@ -55,7 +55,8 @@ impl Inspect {
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);
         let entries = self.entries.then(|| Entries::new(*report));
-        let work = inspect(self.archive.archive, keys, entries, &budget, &transfer);
+        let place = config.archive(&self.archive.archive)?;
+        let work = inspect(place, keys, entries, &budget, &transfer);
         let (Contents { manifest, summary }, bytes) = watched(&transfer, None, work).await?;
         let mut lines = vec![
             format!("archive   {}", manifest.archive_id.escape_debug()),
@@ -85,7 +86,7 @@ impl Inspect {
 
 /// Reads what an archive tells of itself, by random access where that can be taken at its word.
 async fn inspect(
-    path: PathBuf,
+    place: ArchivePlace,
     keys: ReadKeys,
     entries: Option<Entries>,
     budget: &Budget,
@@ -93,14 +94,14 @@ async fn inspect(
 ) -> Result<(Contents, u64)> {
     if keys.trust.is_asked_for() {
         // Rows are counted in the summary, and what is signed are the rows.
-        return inspect_streaming(path, keys, entries, budget, transfer).await;
+        return inspect_streaming(place, keys, entries, budget, transfer).await;
     }
-    match RandomArchive::open(&path, keys, budget, transfer).await? {
+    match RandomArchive::open(&place, keys, budget, transfer).await? {
         (Some(archive), _) => {
             let inspecting = spawn_blocking(move || inspect_random(&archive, entries));
             inspecting.await.map_err(|_| Error::StageLost)?
         }
-        (None, keys) => inspect_streaming(path, keys, entries, budget, transfer).await,
+        (None, keys) => inspect_streaming(place, keys, entries, budget, transfer).await,
     }
 }
 
@@ -115,7 +116,7 @@ fn inspect_random(archive: &RandomArchive, entries: Option<Entries>) -> Result<(
 }
 
 async fn inspect_streaming(
-    path: PathBuf,
+    place: ArchivePlace,
     keys: ReadKeys,
     entries: Option<Entries>,
     budget: &Budget,
@@ -123,7 +124,8 @@ async fn inspect_streaming(
 ) -> Result<(Contents, u64)> {
     let entries = Arc::new(Mutex::new(entries));
     let passing_by = Arc::clone(&entries);
-    let input = ArchiveInput::open(&path)?.watched(move |passing| {
+    let (input, _) = place.open().await?;
+    let input = input.watched(move |passing| {
         let mut entries = passing_by.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = entries.as_mut().map_or(Ok(()), |entries| entries.pass(passing));
         Ok(passed.map_err(std::io::Error::from)?)
@@ -138,8 +140,8 @@ impl Verify {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let ArchiveFlags { archive, keys } = self.archive;
         let begun = Instant::now();
-        let input = ArchiveInput::open(&archive)?;
-        let total_bytes = std::fs::metadata(&archive).ok().map(|metadata| metadata.len());
+        let place = config.archive(&archive)?;
+        let (input, total_bytes) = place.open().await?;
         let keys = keys.keys(config)?;
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);

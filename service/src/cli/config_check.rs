@@ -1,11 +1,13 @@
 //! `coffer config check`.
 
+use clap::Args;
 use coffer_crypto::Recipient;
 use serde::Serialize;
 
+use super::buckets::{Bucket, S3InForce, try_buckets};
 use super::report::Report;
 use crate::Result;
-use crate::config::{Config, DatabasePattern, Source};
+use crate::config::{Config, DatabasePattern, ObjectsPattern, Source};
 
 #[derive(Serialize)]
 struct InForce {
@@ -20,6 +22,7 @@ struct InForce {
     signing_public_key: Option<String>,
     require_encryption: bool,
     sources: Vec<SourceInForce>,
+    buckets: Vec<Bucket>,
     warnings: Vec<String>,
 }
 
@@ -33,6 +36,7 @@ struct SourceInForce {
     import_database_password: Option<String>,
     objects: Option<String>,
     recipients: Vec<String>,
+    s3: Option<S3InForce>,
 }
 
 impl SourceInForce {
@@ -44,7 +48,8 @@ impl SourceInForce {
             schema: None,
             import_database: None,
             import_database_password: None,
-            objects: source.objects.as_ref().map(|objects| format!("file:{}", objects.as_str())),
+            objects: source.objects.as_ref().map(ObjectsPattern::url),
+            s3: source.objects.as_ref().and_then(S3InForce::of),
             recipients: texts(&source.recipients),
         };
         match &source.database {
@@ -68,8 +73,27 @@ fn texts(recipients: &[Recipient]) -> Vec<String> {
     recipients.iter().map(ToString::to_string).collect()
 }
 
-/// Prints what is in force, and asks nobody. Of a secret it tells where it is, and never what.
-pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
+/// Show what is in force, and try out what the buckets can do
+///
+/// Of a secret it tells where it is, and never what. In each bucket of a source two small objects are stored, listed, read and
+/// deleted, where no app is: a server that lacks something is told of, and exit code 1 where one lacks what is needed.
+#[derive(Args)]
+pub(super) struct Check {
+    /// Ask no server
+    #[arg(long)]
+    offline: bool,
+}
+
+impl Check {
+    pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
+        let tried = if self.offline { Vec::new() } else { try_buckets(config).await };
+        let (buckets, failures): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
+        show(config, buckets, report)?;
+        failures.into_iter().flatten().next().map_or(Ok(()), Err)
+    }
+}
+
+fn show(config: &Config, buckets: Vec<Bucket>, report: &Report) -> Result<()> {
     let keys = config.keys.load()?;
     let signing_key = config.keys.signing_key()?;
     let in_force = InForce {
@@ -84,7 +108,8 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
         signing_public_key: signing_key.map(|key| key.public().to_string()),
         require_encryption: config.keys.require_encryption,
         sources: config.sources.iter().map(SourceInForce::of).collect(),
-        warnings: warnings(config, &keys),
+        warnings: warnings(config, &keys, &buckets),
+        buckets,
     };
     let text = toml::to_string(&in_force).unwrap_or_default();
     report.summary(text.trim_end(), &in_force)?;
@@ -92,8 +117,8 @@ pub(super) fn run(config: &Config, report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn warnings(config: &Config, keys: &crate::config::Keys) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(config: &Config, keys: &crate::config::Keys, buckets: &[Bucket]) -> Vec<String> {
+    let mut warnings: Vec<_> = buckets.iter().flat_map(Bucket::warnings).collect();
     if let Some(file) = &config.keys.identity_file {
         let file_name = file.display();
         let own = keys.identities.iter().map(|identity| identity.recipient().to_string()).collect::<Vec<_>>();

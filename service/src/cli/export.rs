@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::Args;
 use coffer_archive::Compression;
-use coffer_storage::PostgresOptions;
+use coffer_storage::{PART_BYTES, PostgresOptions, S3Upload};
 use serde::Serialize;
 
 use super::flags::SealFlags;
@@ -15,7 +15,7 @@ use super::new_file::NewFile;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::name::AppName;
-use crate::pipeline::{self, App, Budget, Direction, Packing, Receiver, Transfer};
+use crate::pipeline::{self, App, ArchivePlace, Budget, Direction, Packing, Receiver, Transfer};
 use crate::progress::watched;
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ const PATIENT: Duration = Duration::from_secs(365 * 24 * 3_600);
 pub(super) struct Export {
     /// The app, as SOURCE/APP
     app: AppName,
-    /// Where to write the archive; `-` for standard output
+    /// Where to write the archive: a file, `s3://BUCKET/KEY`, or `-` for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// How to compress: gzip, zstd (smaller and faster; an unsealed archive is then a .tar.zst), or none
@@ -81,17 +81,25 @@ impl Export {
             compression: self.compression()?,
             signing_key: config.keys.signing_key()?,
         };
+        let target = config.archive(&self.output)?;
+        let media_type = packing.media_type().0;
         let transfer = Transfer::begin(Direction::Export, Some(self.app.clone()))?;
         let begun = Instant::now();
         let work = async {
             let budget = Budget::new(config.memory);
-            let export = pipeline::Export::prepare(app, packing, budget, transfer.clone()).await?;
+            let export = pipeline::Export::prepare(app, packing, budget.clone(), transfer.clone()).await?;
             let skipped = export.skipped().to_vec();
             let archive = export.start(PATIENT);
-            if to_stdout {
-                write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(drop)?;
-            } else {
-                write_file(archive, &self.output, &transfer).await?;
+            match target {
+                ArchivePlace::Object { store, key, name } => {
+                    let _reserve = budget.reserve(PART_BYTES).await?;
+                    let upload = store.upload(&key, budget.objects(), media_type)?;
+                    write_object(archive, upload, &transfer).await.map_err(|error| error.about(name))?;
+                }
+                ArchivePlace::File(_) if to_stdout => {
+                    write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(drop)?;
+                }
+                ArchivePlace::File(path) => write_file(archive, &path, &transfer).await?,
             }
             Ok(skipped)
         };
@@ -136,6 +144,25 @@ async fn write_file(archive: Receiver<Bytes>, path: &Path, transfer: &Transfer) 
     let file = write_out(archive, new.file()?, &name, transfer).await?;
     drop(file);
     new.persist()
+}
+
+/// Sends it as it is made. The object appears once it is whole; after a failure nothing of it is left.
+async fn write_object(mut archive: Receiver<Bytes>, mut upload: S3Upload, transfer: &Transfer) -> Result<()> {
+    let sent: Result<()> = async {
+        while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
+            transfer.add_bytes(piece.len() as u64);
+            transfer.or_cancelled(async { Ok(upload.write(piece).await?) }).await?;
+        }
+        Ok(())
+    }
+    .await;
+    match sent {
+        Ok(()) => Ok(upload.finish().await?),
+        Err(error) => {
+            upload.abort().await;
+            Err(error)
+        }
+    }
 }
 
 async fn write_out<W>(mut archive: Receiver<Bytes>, mut out: W, name: &str, transfer: &Transfer) -> Result<W>

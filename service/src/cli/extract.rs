@@ -12,7 +12,7 @@ use super::flags::ReadFlags;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::pipeline::{
-    ArchiveInput, Budget, Direction, Extracted, Folder, Overwrite, RandomArchive, ReadCount, ReadKeys, Spool, Tell,
+    ArchivePlace, Budget, Direction, Extracted, Folder, Overwrite, RandomArchive, ReadCount, ReadKeys, Spool, Tell,
     Transfer, Wanted, check, extract_random,
 };
 use crate::progress::watched;
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// Take single files or folders out of an archive
 ///
-/// From a file it reads no more than it needs: the header, the end, a part of the index and what was asked for. Each file
+/// From a file or a bucket it reads no more than it needs: the header, the end, a part of the index and what was asked for. Each file
 /// appears under its path in the archive once its SHA-256 has been checked; that nothing else of the archive is damaged,
 /// `coffer verify` tells. With --trust all of the index is read, too. An archive that can't be seeked (`-`, a pipe), or that
 /// another program packed, is read to its end in one pass, and the files appear once all of it has been verified.
@@ -30,7 +30,7 @@ use crate::{Error, Result};
 /// the SHA-256 of the path, and told.
 #[derive(Args)]
 pub(super) struct Extract {
-    /// The archive: a file, or `-` for standard input
+    /// The archive: a file, `s3://BUCKET/KEY`, or `-` for standard input
     archive: PathBuf,
     /// What to take: an entry's path, as `coffer inspect --entries` lists it (files are under objects/, rows under
     /// database/rows/), or a folder of them, ending in /
@@ -60,7 +60,8 @@ impl Extract {
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);
         let begun = Instant::now();
-        let work = self.extract(keys, &budget, &transfer, *report);
+        let place = config.archive(&self.archive)?;
+        let work = self.extract(place, keys, &budget, &transfer, *report);
         let Done { extracted, wanted, count } = watched(&transfer, None, work).await?;
         let Extracted { files, bytes, existing } = extracted;
         let seconds = begun.elapsed().as_secs_f64();
@@ -79,13 +80,20 @@ impl Extract {
         extracted.check(&wanted)
     }
 
-    async fn extract(self, keys: ReadKeys, budget: &Budget, transfer: &Arc<Transfer>, report: Report) -> Result<Done> {
-        match RandomArchive::open(&self.archive, keys, budget, transfer).await? {
+    async fn extract(
+        self,
+        place: ArchivePlace,
+        keys: ReadKeys,
+        budget: &Budget,
+        transfer: &Arc<Transfer>,
+        report: Report,
+    ) -> Result<Done> {
+        match RandomArchive::open(&place, keys, budget, transfer).await? {
             (Some(archive), _) => {
                 let running = Arc::clone(transfer);
                 joined(spawn_blocking(move || self.extract_random(&archive, &running, report)).await)
             }
-            (None, keys) => self.extract_streaming(keys, budget, transfer, report).await,
+            (None, keys) => self.extract_streaming(place, keys, budget, transfer, report).await,
         }
     }
 
@@ -104,12 +112,13 @@ impl Extract {
 
     async fn extract_streaming(
         self,
+        place: ArchivePlace,
         keys: ReadKeys,
         budget: &Budget,
         transfer: &Arc<Transfer>,
         report: Report,
     ) -> Result<Done> {
-        let input = ArchiveInput::open(&self.archive)?;
+        let (input, _) = place.open().await?;
         let spool = Spool::new(self.folder(report)?, Wanted::new(self.paths))?;
         let spool = Arc::new(Mutex::new(Some(spool)));
         let spooling = Arc::clone(&spool);

@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::Result;
 use crate::config::{ByteSize, Config};
 use crate::name::AppName;
-use crate::pipeline::{App, ArchiveInput, Budget, Direction, Transfer, import};
+use crate::pipeline::{App, Budget, Direction, Transfer, import};
 use crate::progress::watched;
 
 /// Bring an archive into an app that is new or empty, whole or not at all
@@ -23,7 +23,7 @@ use crate::progress::watched;
 /// indexes are made, and an archive with views, functions, triggers, rules or policies is refused.
 #[derive(Args)]
 pub(super) struct Restore {
-    /// The archive: a file, or `-` for standard input
+    /// The archive: a file, `s3://BUCKET/KEY`, or `-` for standard input
     archive: PathBuf,
     /// The app, as SOURCE/APP; it must be new or empty
     #[arg(long, value_name = "SOURCE/APP")]
@@ -59,8 +59,7 @@ impl Restore {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let app = App::target(config.source(&self.into.source)?, &self.into.app, self.options())?;
         app.must_be_empty().await?;
-        let input = ArchiveInput::open(&self.archive)?;
-        let total_bytes = std::fs::metadata(&self.archive).ok().map(|metadata| metadata.len());
+        let (input, total_bytes) = config.archive(&self.archive)?.open().await?;
         let keys = self.keys.keys(config)?;
         let transfer = Transfer::begin(Direction::Import, Some(self.into.clone()))?;
         let budget = Budget::new(config.memory);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::s3::S3Section;
 use crate::{Error, Result};
 
 /// The file as it is written; what it leaves out has a default.
@@ -14,6 +15,8 @@ pub(super) struct ConfigFile {
     pub(super) server: Server,
     #[serde(default)]
     pub(super) keys: KeySection,
+    #[serde(default)]
+    pub(super) s3: S3Section,
     #[serde(default)]
     pub(super) source: Vec<SourceSection>,
 }
@@ -49,6 +52,7 @@ pub(super) struct SourceSection {
     pub(super) database_password_file: Option<String>,
     pub(super) import_database_password_file: Option<String>,
     pub(super) objects: Option<String>,
+    pub(super) s3: Option<S3Section>,
     #[serde(default)]
     pub(super) recipients: Vec<String>,
 }

@@ -1,14 +1,17 @@
 //! A source: patterns that tell where each app's database and objects are, and which apps there are.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use coffer_crypto::Recipient;
+use coffer_storage::{LocalFolder, ObjectStore, S3Client};
 
 use super::file::SourceSection;
 use super::keys::parse_recipients;
 use super::login::Login;
 use super::pattern::{PLACE, Pattern};
 use super::postgres::{PostgresPattern, PostgresSettings};
+use super::s3::{self, BucketPattern, S3Section};
 use crate::name::Name;
 use crate::{Error, Result};
 
@@ -20,7 +23,7 @@ pub struct Source {
     /// Where each app's database is.
     pub database: DatabasePattern,
     /// Where each app's objects are, if it has any.
-    pub objects: Option<Pattern>,
+    pub objects: Option<ObjectsPattern>,
     /// Who can open its archives, in place of those in `[keys]`.
     pub recipients: Vec<Recipient>,
 }
@@ -34,20 +37,30 @@ pub enum DatabasePattern {
     Sqlite(Pattern),
 }
 
+/// Where each app's objects are.
+#[derive(Debug, Clone)]
+pub enum ObjectsPattern {
+    /// A folder.
+    Folder(Pattern),
+    /// A prefix of a bucket.
+    Bucket(Box<BucketPattern>),
+}
+
 impl Source {
     /// The one source where there is no configuration file.
     pub(super) fn local(base: &Path) -> Result<Self> {
         Ok(Self {
             name: "local".parse()?,
             database: DatabasePattern::Sqlite(Pattern::new(base, "apps/{app}/data.db")),
-            objects: Some(Pattern::new(base, "apps/{app}/files")),
+            objects: Some(ObjectsPattern::Folder(Pattern::new(base, "apps/{app}/files"))),
             recipients: Vec::new(),
         })
     }
 
     pub(super) fn new(
         base: &Path,
-        section: SourceSection,
+        mut section: SourceSection,
+        s3: &S3Section,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let name = section.name.clone();
@@ -55,7 +68,18 @@ impl Source {
             Error::Usage(why) => Error::Usage(format!("[[source]] {name:?}: {why}")),
             other => other,
         };
-        let objects = section.objects.as_deref().map(|url| path_pattern(base, "objects", "file:", url));
+        let own_s3 = section.s3.take();
+        let objects = section.objects.as_deref().map(|url| match url.starts_with(s3::SCHEME) {
+            true => {
+                let settings = own_s3.clone().unwrap_or_default().or(s3).settings(base, environment)?;
+                let bucket = BucketPattern::new(url, S3Client::new(settings))?;
+                Ok(ObjectsPattern::Bucket(Box::new(bucket)))
+            }
+            false if own_s3.is_some() => {
+                Err(Error::Usage("s3 is for objects in s3://…, and these are elsewhere".into()))
+            }
+            false => path_pattern(base, "objects", "file:", url).map(ObjectsPattern::Folder),
+        });
         let source = Self {
             objects: objects.transpose().map_err(about)?,
             recipients: parse_recipients(&section.recipients, &format!("[[source]] {name:?}"))?,
@@ -75,8 +99,10 @@ impl Source {
             };
             return Err(Error::Usage(format!("{PLACE} must stand in both {database} and objects, or in neither")));
         }
-        match &self.database {
-            DatabasePattern::Sqlite(path) if Path::new(path.as_str()).starts_with(objects.as_str()) => {
+        match (&self.database, objects) {
+            (DatabasePattern::Sqlite(path), ObjectsPattern::Folder(objects))
+                if Path::new(path.as_str()).starts_with(objects.as_str()) =>
+            {
                 Err(Error::Usage(
                     "the database stands in the objects' folder, and would be one of them: keep them apart".into(),
                 ))
@@ -119,6 +145,33 @@ impl Source {
             return Ok(());
         }
         Err(Error::NotFound(format!("source {0} has one app alone: {0}/{0}", self.name)))
+    }
+}
+
+impl ObjectsPattern {
+    fn has_place(&self) -> bool {
+        match self {
+            Self::Folder(path) => path.has_place(),
+            Self::Bucket(bucket) => bucket.has_place(),
+        }
+    }
+
+    /// The objects of one app.
+    #[must_use]
+    pub fn fill(&self, app: &Name) -> Arc<dyn ObjectStore> {
+        match self {
+            Self::Folder(path) => Arc::new(LocalFolder::new(path.fill(app))),
+            Self::Bucket(bucket) => Arc::new(bucket.fill(app)),
+        }
+    }
+
+    /// The pattern as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Folder(path) => format!("file:{}", path.as_str()),
+            Self::Bucket(bucket) => bucket.url(),
+        }
     }
 }
 
@@ -175,7 +228,10 @@ fn path_pattern(base: &Path, key: &str, scheme: &str, url: &str) -> Result<Patte
     }
     // What stands behind the scheme may hold a password.
     let found = url.split_once(':').map_or("…", |(scheme, _)| scheme);
-    let known = if key == "database" { "sqlite:PATH and postgres://LOGIN@SERVER/DATABASE" } else { "file:PATH" };
+    let known = match key {
+        "database" => "sqlite:PATH and postgres://LOGIN@SERVER/DATABASE",
+        _ => "file:PATH and s3://BUCKET/PREFIX",
+    };
     Err(Error::Usage(format!("{key} = \"{found}:…\" is not known; this version takes {known}")))
 }
 

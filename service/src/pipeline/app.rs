@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use coffer_storage::{
-    Database, EngineKind, LocalFolder, ObjectStore, Occupancy, PostgresDatabase, PostgresOptions, PostgresPlace,
-    SqliteDatabase,
+    Database, EngineKind, ObjectStore, Occupancy, PostgresDatabase, PostgresOptions, PostgresPlace, SqliteDatabase,
 };
 
 use crate::config::{DatabasePattern, PostgresPattern, Source};
@@ -64,7 +63,7 @@ impl App {
                 (Arc::new(SqliteDatabase::new(path)), EngineKind::Sqlite, told)
             }
         };
-        let objects = source.objects.as_ref().map(|objects| Arc::new(LocalFolder::new(objects.fill(app))) as _);
+        let objects = source.objects.as_ref().map(|objects| objects.fill(app));
         Ok(Self { name, database, objects, engine, place })
     }
 

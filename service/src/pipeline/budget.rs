@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use coffer_storage::Buffers;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -22,13 +23,14 @@ const PIECE_SHARE: u32 = 4;
 /// The process's budget. Whoever buffers takes a permit of the buffer's own size, in the order of asking.
 ///
 /// One half is for reserves: a transfer takes [`Budget::reserve`] once, before anything else, for what its stages hold
-/// by construction. The other half is for pieces on their way between stages, whose permits leave with them. The two
-/// never wait for each other, and no stage waits for a permit that only a stage behind it could give back: transfers
-/// wait for one another, but never for ever.
+/// by construction. A quarter is for pieces on their way between stages, whose permits leave with them. The last one is for
+/// objects on their way from or to a store, many at a time. None of them is waited for by whoever could only get it from
+/// a stage that waits for him: transfers wait for one another, but never for ever.
 #[derive(Clone)]
 pub struct Budget {
     reserves: Share,
     pieces: Share,
+    objects: Buffers,
     passphrases: Share,
 }
 
@@ -60,8 +62,13 @@ impl Budget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(total: ByteSize) -> Self {
-        let half = units(total.bytes() / 2).clamp(1, u32::MAX >> 4);
-        Self { reserves: Share::new(half), pieces: Share::new(half), passphrases: Share::new(1) }
+        let quarter = units(total.bytes() / 4).clamp(1, u32::MAX >> 5);
+        Self {
+            reserves: Share::new(2 * quarter),
+            pieces: Share::new(quarter),
+            objects: Buffers::new(total.bytes() / 4),
+            passphrases: Share::new(1),
+        }
     }
 
     /// Waits for what a transfer needs before it begins, for a minute at most.
@@ -78,6 +85,12 @@ impl Budget {
         let most = (self.pieces.total / PIECE_SHARE).max(1);
         let permit = self.pieces.acquire(units(piece.len() as u64).min(most)).await;
         Bytes::from_owner(Held { piece, _permit: permit })
+    }
+
+    /// What objects on their way share.
+    #[must_use]
+    pub const fn objects(&self) -> &Buffers {
+        &self.objects
     }
 
     /// As [`Budget::hold`], from a thread.
@@ -119,20 +132,20 @@ mod tests {
     async fn a_piece_gives_its_permit_back_with_its_last_clone() {
         let budget = Budget::new("128KiB".parse().unwrap());
         let piece = budget.hold(Bytes::from(vec![0; 4_096])).await;
-        assert_eq!(free_units(&budget), 60);
+        assert_eq!(free_units(&budget), 28);
         let slice = piece.slice(10..20);
         drop(piece);
-        assert_eq!(free_units(&budget), 60);
+        assert_eq!(free_units(&budget), 28);
         drop(slice);
-        assert_eq!(free_units(&budget), 64);
+        assert_eq!(free_units(&budget), 32);
     }
 
     #[tokio::test]
     async fn a_piece_larger_than_its_share_comes_through() {
         let budget = Budget::new("128KiB".parse().unwrap());
         let large = budget.hold(Bytes::from(vec![0; 1 << 20])).await;
-        assert_eq!(free_units(&budget), 48);
+        assert_eq!(free_units(&budget), 24);
         drop(large);
-        assert_eq!(free_units(&budget), 64);
+        assert_eq!(free_units(&budget), 32);
     }
 }

@@ -1,5 +1,6 @@
 //! Export: an app's rows and objects into an archive, as it is read.
 
+mod ahead;
 mod objects;
 
 use std::sync::Arc;
@@ -147,7 +148,7 @@ async fn feed(
     // The snapshot is let go before the objects, which may take longer than the rows.
     drop(dump);
     match &app.objects {
-        Some(objects) => objects::feed(objects.as_ref(), items, budget, transfer).await,
+        Some(objects) => objects::feed(objects, items, budget, transfer).await,
         None => Ok(()),
     }
 }

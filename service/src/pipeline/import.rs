@@ -46,9 +46,10 @@ pub async fn import(
 ) -> Result<Imported> {
     app.must_be_empty().await?;
     // Both at once: who held one and waited for the other could wait for ever.
-    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES).await?;
+    let staging_bytes = app.objects.as_ref().map_or(0, |objects| objects.staging_bytes());
+    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES + staging_bytes).await?;
     let mut arriving = read_archive(input, keys, budget, transfer);
-    let mut target = Target { app, transfer, rows: Rows::NotBegun, objects: None };
+    let mut target = Target { app, budget, transfer, rows: Rows::NotBegun, objects: None };
     let taken = target.take_all(&mut arriving).await;
     let landed = match taken {
         Ok(arrived) => target.land(&arrived.1).await.map(|()| arrived),
@@ -71,6 +72,7 @@ pub async fn import(
 /// The app in the making.
 struct Target<'a> {
     app: &'a App,
+    budget: &'a Budget,
     transfer: &'a Arc<Transfer>,
     rows: Rows,
     objects: Option<Objects>,
@@ -100,7 +102,7 @@ impl Target<'_> {
     /// Objects are staged first and discarded last: the folders that both may need are theirs to remove.
     async fn begin(&mut self, blueprint: Blueprint) -> Result<()> {
         if let Some(objects) = &self.app.objects {
-            self.objects = Some(Objects::stage(Arc::clone(objects)).await?);
+            self.objects = Some(Objects::stage(Arc::clone(objects), self.budget).await?);
         }
         self.rows.begin(self.app.database.as_ref(), blueprint).await
     }

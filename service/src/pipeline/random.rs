@@ -1,9 +1,6 @@
-//! An archive in a file that can be seeked: read where it is needed, and counted.
+//! An archive in a file or an object that can be read anywhere: read where it is needed, and counted.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::archive_in::{blame, passphrase_turn, same_id};
+use super::place::{ArchivePlace, Seekable};
 use super::trust::{ReadKeys, manifest_id};
 use super::{Budget, Transfer};
 use crate::{Error, Result};
@@ -39,27 +37,24 @@ pub(crate) struct ReadCount {
 }
 
 impl RandomArchive {
-    /// Opens the archive at `path`, and gives the keys back; none where it has to be read as a stream: it is no regular
+    /// Opens the archive, and gives the keys back; none where it has to be read as a stream: it is no regular
     /// file, or is one that others packed. Where it is signed, the signature is checked; where somebody is to be trusted,
     /// all of its index.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::File`] naming it; whatever is wrong with its two ends; [`Error::Untrusted`].
     pub(crate) async fn open(
-        path: &Path,
+        place: &ArchivePlace,
         keys: ReadKeys,
         budget: &Budget,
         transfer: &Arc<Transfer>,
     ) -> Result<(Option<Self>, ReadKeys)> {
-        if !may_be_seeked(path) {
-            return Ok((None, keys));
-        }
-        let (path, budget, transfer, runtime) =
-            (path.to_owned(), budget.clone(), Arc::clone(transfer), Handle::current());
+        let (place, budget, transfer, runtime) =
+            (place.clone(), budget.clone(), Arc::clone(transfer), Handle::current());
         let opening = spawn_blocking(move || {
-            let name = path.display().to_string();
-            let file = Arc::new(CountedFile::open(&path, &name, &transfer)?);
-            let opened = Self::begin(file, &keys, &budget, &runtime, name.clone());
+            let name = place.to_string();
+            let Some(file) = CountedFile::open(&place, &transfer, &runtime)? else { return Ok((None, keys)) };
+            let opened = Self::begin(Arc::new(file), &keys, &budget, &runtime, name.clone());
             opened.map(|opened| (opened, keys)).map_err(|error| blame(error, &name))
         });
         opening.await.map_err(|_| Error::StageLost)?
@@ -133,14 +128,9 @@ impl RandomArchive {
     }
 }
 
-/// Standard input, pipes and devices may not.
-fn may_be_seeked(path: &Path) -> bool {
-    path != Path::new("-") && !std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
 /// A file whose reads are counted, and end once the transfer is cancelled.
 struct CountedFile {
-    file: File,
+    file: Seekable,
     size: u64,
     front: Vec<u8>,
     ranged_reads: AtomicU64,
@@ -149,19 +139,13 @@ struct CountedFile {
 }
 
 impl CountedFile {
-    fn open(path: &Path, name: &str, transfer: &Arc<Transfer>) -> Result<Self> {
-        let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::NotFound(format!("there is no archive {name}")),
-            _ => Error::file(name, error),
-        })?;
-        let size = file.metadata().map_err(|error| Error::file(name, error))?.len();
-        let (ranged_reads, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        let transfer = Arc::clone(transfer);
-        let mut counted = Self { file, size, front: Vec::new(), ranged_reads, bytes, transfer };
-        let mut front = vec![0; usize::try_from(size.min(FRONT_BYTES)).unwrap_or_default()];
-        counted.read(0, &mut front).map_err(|error| Error::file(name, error))?;
-        counted.front = front;
-        Ok(counted)
+    /// None where it can only be read once.
+    fn open(place: &ArchivePlace, transfer: &Arc<Transfer>, runtime: &Handle) -> Result<Option<Self>> {
+        let Some((file, size, front)) = Seekable::open(place, FRONT_BYTES, runtime)? else { return Ok(None) };
+        let first = front.len() as u64;
+        transfer.add_bytes(first);
+        let (ranged_reads, bytes) = (AtomicU64::new(1), AtomicU64::new(first));
+        Ok(Some(Self { file, size, front, ranged_reads, bytes, transfer: Arc::clone(transfer) }))
     }
 
     /// Fills `out`, from what was read at first where that has it.

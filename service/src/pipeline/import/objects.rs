@@ -9,13 +9,11 @@ use futures::StreamExt;
 use futures::stream::unfold;
 use tokio::task::JoinSet;
 
-use super::super::Transfer;
 use super::super::pipe::{Receiver, Sender, pipe};
+use super::super::{Budget, Transfer};
 use super::{joined, tell};
 use crate::{Error, Result};
 
-/// Objects that are being written at once.
-const UPLOADS: usize = 4;
 /// Pieces of an object on their way to its store.
 const PIECES: usize = 2;
 
@@ -33,13 +31,16 @@ pub(super) struct Objects {
 
 impl Objects {
     /// Makes the place where they wait.
-    pub(super) async fn stage(store: Arc<dyn ObjectStore>) -> Result<Self> {
-        let staged = store.stage().await?;
+    pub(super) async fn stage(store: Arc<dyn ObjectStore>, budget: &Budget) -> Result<Self> {
+        let staged = store.stage(budget.objects()).await?;
         Ok(Self { store, staged, open: None, uploads: JoinSet::new(), stripped: 0, last_stripped: false })
     }
 
     pub(super) async fn begin(&mut self, header: ObjectHeader) -> Result<()> {
-        if self.uploads.len() >= UPLOADS
+        while let Some(upload) = self.uploads.try_join_next() {
+            joined(upload)??;
+        }
+        if self.uploads.len() >= self.store.at_once()
             && let Some(upload) = self.uploads.join_next().await
         {
             joined(upload)??;
