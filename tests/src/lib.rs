@@ -10,6 +10,7 @@ mod compare;
 mod damage;
 mod files;
 mod foreign;
+mod guardian;
 mod http;
 mod measure;
 pub mod postgres;
@@ -17,6 +18,7 @@ mod process;
 mod random;
 pub mod recovery;
 mod rewrite;
+pub mod s3;
 mod service;
 mod tar;
 

@@ -7,7 +7,6 @@ mod bouncer;
 mod cluster;
 mod crm;
 mod database;
-mod guardian;
 pub mod hostile;
 mod measure;
 pub mod oracle;
@@ -32,7 +31,7 @@ pub use remainder::assert_same_but_skipped;
 pub use uncarried::Uncarried;
 
 use crate::tool;
-use guardian::Guardian;
+use crate::guardian::Guardian;
 
 /// The superuser of every server; like each login that [`Postgres::create_login`] makes, its password is its name.
 pub const SUPERUSER: &str = "pg";

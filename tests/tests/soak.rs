@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use coffer_tests::postgres::{Crm, Postgres, effort_among, measure_table, seed_wide};
+use coffer_tests::s3::{Bench, Ceph, measure_bucket};
 use coffer_tests::{
     Coffer, assert_same_app, measure_entries, measure_extraction, measure_round_trip, mixed_files, say,
 };
@@ -56,4 +57,12 @@ fn an_app_of_200_tables_among_10_000_schemas_is_read_by_its_own_part_of_the_cata
     let seconds = started.elapsed().as_secs_f64();
     say(format!("listing {} apps: {seconds:.3} s", listed.iter().filter(|&&byte| byte == b'\n').count()));
     Ok(())
+}
+
+/// On the disk: what goes round is as large as the memory of many a machine.
+#[test]
+fn a_hundred_thousand_objects_and_4_of_1_gib_in_a_bucket_go_round_under_96_mib() -> Result<()> {
+    let ceph = Ceph::start_on_disk()?;
+    let bench = Bench::of(env!("CARGO_BIN_EXE_coffer"), ceph.server().bucket()?, "")?;
+    measure_bucket(&bench, 100_000, 4, 1 << 30, 96 << 20)
 }

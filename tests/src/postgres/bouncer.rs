@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::guardian::Guardian;
+use crate::guardian::Guardian;
 use super::{Postgres, SUPERUSER, cluster, path};
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Guardian, SUPERUSER, cache_folder, path, publish};
+use super::{SUPERUSER, cache_folder, path, publish};
+use crate::guardian::Guardian;
 use crate::tool;
 
 /// Whom a server runs as where we are root, which PostgreSQL refuses to be.
@@ -54,7 +55,7 @@ pub(super) fn major_version() -> Result<u32> {
 /// A new folder that the server may write, and what removes it.
 pub(super) fn guarded_folder() -> Result<(PathBuf, Guardian)> {
     let folder = tempfile::Builder::new().prefix("coffer-pg-").tempdir()?.keep();
-    let guardian = Guardian::of(&folder)?;
+    let guardian = Guardian::of(&folder, "QUIT")?;
     give_to_server(&folder)?;
     Ok((folder, guardian))
 }
