@@ -8,10 +8,12 @@ use bytes::Bytes;
 use crate::Result;
 
 mod chunk;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
 mod summary;
 
+#[cfg(feature = "postgres")]
 pub use postgres::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace, PostgresScope};
 pub use sqlite::SqliteDatabase;
 pub use summary::{RowsDigest, TableSummary};

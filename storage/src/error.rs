@@ -134,6 +134,7 @@ pub enum Error {
     },
 }
 
+#[cfg(feature = "postgres")]
 impl From<coffer_sql::Error> for Error {
     fn from(error: coffer_sql::Error) -> Self {
         match error {

@@ -14,12 +14,18 @@ mod sibling;
 pub mod testing;
 
 pub use database::{
-    Blueprint, Database, Dump, Engine, EngineKind, Load, Loaded, Occupancy, PostgresAddress, PostgresDatabase,
-    PostgresOptions, PostgresPlace, PostgresScope, RowChunk, RowEncoding, RowsDigest, SqliteDatabase, TableSummary,
+    Blueprint, Database, Dump, Engine, EngineKind, Load, Loaded, Occupancy, RowChunk, RowEncoding, RowsDigest,
+    SqliteDatabase, TableSummary,
 };
+#[cfg(feature = "postgres")]
+pub use database::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace, PostgresScope};
 pub use error::{Error, Result};
 pub use object::{
-    BufferPermit, Buffers, Checksums, EntityTags, Listed, Listing, ListingOrder, LocalFolder, Object, ObjectBody,
-    ObjectKey, ObjectMeta, ObjectStore, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
-    S3Store, S3Upload, StagedObjects, Support,
+    BufferPermit, Buffers, Listed, Listing, LocalFolder, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore,
+    StagedObjects,
+};
+#[cfg(feature = "s3")]
+pub use object::{
+    Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
+    S3Store, S3Upload, Support,
 };

@@ -11,12 +11,14 @@ use crate::Result;
 mod buffers;
 mod key;
 mod local;
+#[cfg(feature = "s3")]
 mod s3;
 mod smallest;
 
 pub use buffers::{BufferPermit, Buffers};
 pub use key::ObjectKey;
 pub use local::LocalFolder;
+#[cfg(feature = "s3")]
 pub use s3::{
     Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
     S3Store, S3Upload, Support,

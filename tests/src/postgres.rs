@@ -30,8 +30,8 @@ pub use measure::{Effort, effort_among, measure_table, seed_wide};
 pub use remainder::assert_same_but_skipped;
 pub use uncarried::Uncarried;
 
-use crate::tool;
 use crate::guardian::Guardian;
+use crate::tool;
 
 /// The superuser of every server; like each login that [`Postgres::create_login`] makes, its password is its name.
 pub const SUPERUSER: &str = "pg";

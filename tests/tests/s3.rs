@@ -75,11 +75,8 @@ async fn a_bucket_passes_the_suite() -> Result<()> {
 async fn a_bucket_with_versions_passes_the_suite_with_the_fewest_checksums() -> Result<()> {
     let server = tokio::task::block_in_place(server)?;
     let bucket = tokio::task::block_in_place(|| server.versioned_bucket())?;
-    let settings = S3Settings {
-        checksums: Checksums::Required,
-        requests_per_second: NonZeroU32::new(2_000),
-        ..settings(&server)
-    };
+    let settings =
+        S3Settings { checksums: Checksums::Required, requests_per_second: NonZeroU32::new(2_000), ..settings(&server) };
     conforms(&bucket, settings).await;
     tokio::task::block_in_place(|| drop(bucket));
     Ok(())
@@ -98,7 +95,8 @@ async fn an_object_of_too_many_parts_is_put_together_from_sections() -> Result<(
         let bytes = bytes.slice(..until);
         stream::iter((0..until).step_by(200_000).map(move |at| Ok(bytes.slice(at..until.min(at + 200_000)))))
     };
-    let meta = |size: usize| ObjectMeta { size: size as u64, content_type: Some("a/b".into()), ..ObjectMeta::default() };
+    let meta =
+        |size: usize| ObjectMeta { size: size as u64, content_type: Some("a/b".into()), ..ObjectMeta::default() };
     let key = |name: &str| ObjectKey::try_from(name.as_bytes());
     for size in [PART - 1, PART, PART + 1, 3 * PART, 3 * PART + 1, 5 * PART, 5 * PART + 1, bytes.len()] {
         store.put(&key("known")?, meta(size), pieces(size).boxed()).await?;
@@ -108,8 +106,10 @@ async fn an_object_of_too_many_parts_is_put_together_from_sections() -> Result<(
         }
         upload.finish().await?;
         tokio::task::block_in_place(|| {
-            ensure!(bucket.objects()?.into_iter().collect::<Vec<_>>()
-                == [("app/known".to_owned(), size as u64), ("app/unknown".to_owned(), size as u64)]);
+            ensure!(
+                bucket.objects()?.into_iter().collect::<Vec<_>>()
+                    == [("app/known".to_owned(), size as u64), ("app/unknown".to_owned(), size as u64)]
+            );
             for name in ["app/known", "app/unknown"] {
                 ensure!(bucket.get(name)? == bytes[..size], "{name} of {size} bytes");
             }

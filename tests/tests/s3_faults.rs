@@ -17,7 +17,11 @@ const LARGE_BYTES: u64 = 12 << 20;
 fn bench() -> Result<Bench> {
     let bench = Bench::new(COFFER)?;
     bench.make_app("one")?;
-    let small = |n: usize| Put { key: Bench::key("one", &format!("s{n:02}")), body: Bytes::from(vec![b'a'; 10_000 + n]), headers: Vec::new() };
+    let small = |n: usize| Put {
+        key: Bench::key("one", &format!("s{n:02}")),
+        body: Bytes::from(vec![b'a'; 10_000 + n]),
+        headers: Vec::new(),
+    };
     bench.bucket.fill((0..20).map(small).collect::<Vec<_>>())?;
     bench.bucket.put_generated(&Bench::key("one", "large"), LARGE_BYTES, 11)?;
     bench.export("one", "good.tar.gz")?.ends_with(0, &[])?;
@@ -87,7 +91,11 @@ fn a_reading_that_can_not_go_on_names_the_object() -> Result<()> {
         ("always stalled", get(Action::StallAfter(100), "s07"), "s07"),
         ("refused", get(Action::Status(403, "AccessDenied"), "s07"), "s07"),
         ("expired", get(Action::Status(400, "ExpiredToken"), "s07"), "ExpiredToken"),
-        ("a listing that is refused", get(Action::Status(403, "AccessDenied"), "?").with("list-type=2"), "listing s3://"),
+        (
+            "a listing that is refused",
+            get(Action::Status(403, "AccessDenied"), "?").with("list-type=2"),
+            "listing s3://",
+        ),
         ("a listing always cut", get(Action::TruncateXml, "?").with("list-type=2"), "listing s3://"),
         (
             "a listing without its order",
@@ -96,7 +104,8 @@ fn a_reading_that_can_not_go_on_names_the_object() -> Result<()> {
         ),
         (
             "a listing that does not say where the next page begins",
-            get(Action::rewrite_xml(|xml| xml.replace("<IsTruncated>false", "<IsTruncated>true")), "?").with("list-type=2"),
+            get(Action::rewrite_xml(|xml| xml.replace("<IsTruncated>false", "<IsTruncated>true")), "?")
+                .with("list-type=2"),
             "listing s3://",
         ),
         (
@@ -106,7 +115,8 @@ fn a_reading_that_can_not_go_on_names_the_object() -> Result<()> {
         ),
         (
             "a listing of another prefix",
-            get(Action::rewrite_xml(|xml| xml.replace("one/s03", "two/s03").replace("one%2Fs03", "two%2Fs03")), "?").with("list-type=2"),
+            get(Action::rewrite_xml(|xml| xml.replace("one/s03", "two/s03").replace("one%2Fs03", "two%2Fs03")), "?")
+                .with("list-type=2"),
             "not below",
         ),
     ] {
@@ -154,7 +164,9 @@ fn an_object_that_is_overwritten_while_it_is_read_comes_as_its_later_state() -> 
             }
             Ok(())
         };
-        bench.proxy.fail(Rule::new(Action::during_response(size / 2, overwrite)).method("GET").with(&format!("/{key}")));
+        bench
+            .proxy
+            .fail(Rule::new(Action::during_response(size / 2, overwrite)).method("GET").with(&format!("/{key}")));
         bench.export("one", "new.tar.gz")?.ends_with(0, &[])?;
         bench.verify("new.tar.gz")?;
         bench.restore("new.tar.gz", &format!("of-{key}"))?.ends_with(0, &[])?;
@@ -208,7 +220,8 @@ fn a_version_is_read_to_its_end() -> Result<()> {
 #[test]
 fn a_sending_that_fails_in_passing_is_made_again() -> Result<()> {
     let bench = bench()?;
-    let to = |action: Action, method: &'static str, part: &str| Rule::new(action).method(method).with("/apps/").with(part);
+    let to =
+        |action: Action, method: &'static str, part: &str| Rule::new(action).method(method).with("/apps/").with(part);
     let cases = [
         ("500", to(Action::Status(500, "InternalError"), "PUT", "s07").first(2)),
         ("503 for some", to(Action::Status(503, "SlowDown"), "PUT", "").one_in(3, 5)),
@@ -241,7 +254,9 @@ fn a_sending_that_fails_in_passing_is_made_again() -> Result<()> {
 #[test]
 fn a_sending_that_fails_for_good_leaves_nothing() -> Result<()> {
     let bench = bench()?;
-    let to = |action: Action, method: &'static str, part: &str| Rule::new(action).method(method).with("/apps/two/").with(part);
+    let to = |action: Action, method: &'static str, part: &str| {
+        Rule::new(action).method(method).with("/apps/two/").with(part)
+    };
     for (name, rule, word) in [
         ("refused", to(Action::Status(403, "AccessDenied"), "PUT", "s07"), "s07"),
         ("a part refused", to(Action::Status(403, "AccessDenied"), "PUT", "partNumber=2"), "large"),
@@ -311,7 +326,11 @@ fn a_server_that_dies_is_told_and_what_it_had_is_taken_back_later() -> Result<()
 fn requests_adapt_to_the_server() -> Result<()> {
     let bench = Bench::new(COFFER)?;
     bench.make_app("one")?;
-    let small = |n: usize| Put { key: Bench::key("one", &format!("{n:04}")), body: Bytes::from_static(b"x"), headers: Vec::new() };
+    let small = |n: usize| Put {
+        key: Bench::key("one", &format!("{n:04}")),
+        body: Bytes::from_static(b"x"),
+        headers: Vec::new(),
+    };
     bench.bucket.fill((0..600).map(small).collect::<Vec<_>>())?;
     // Each answer takes a while, so that more at once bring more.
     let slow = || Rule::new(Action::Delay(Duration::from_millis(15))).method("GET").with("/apps/one/");

@@ -22,7 +22,19 @@ fn fill(bench: &Bench, app: &str) -> Result<()> {
         ("x-amz-meta-n", "1"),
     ];
     let names = [
-        "a", "a/b", "a//b", "/x", "x/", "./y", "a/../b", "...", "sp ace+plus%41", "\u{1}\u{7f}", "é\u{1F600}", "q?x=1&y#z", "<&>;:@$,",
+        "a",
+        "a/b",
+        "a//b",
+        "/x",
+        "x/",
+        "./y",
+        "a/../b",
+        "...",
+        "sp ace+plus%41",
+        "\u{1}\u{7f}",
+        "é\u{1F600}",
+        "q?x=1&y#z",
+        "<&>;:@$,",
     ];
     for (place, name) in names.iter().enumerate() {
         let body = random.bytes(place * 977);
@@ -59,14 +71,19 @@ fn an_archive_goes_into_a_bucket_and_out_of_it() -> Result<()> {
     let bench = Bench::new(COFFER)?;
     fill(&bench, "one")?;
     let objects: Vec<_> = (0..3_000)
-        .map(|n| Put { key: Bench::key("one", &format!("many/{n:05}")), body: Bytes::from(vec![b'x'; 4_096]), headers: Vec::new() })
+        .map(|n| Put {
+            key: Bench::key("one", &format!("many/{n:05}")),
+            body: Bytes::from(vec![b'x'; 4_096]),
+            headers: Vec::new(),
+        })
         .collect();
     bench.bucket.fill(objects)?;
     let identity = bench.path("key");
     let made = bench.coffer.run(["keygen", "-o", "key"])?;
     made.ends_with(0, &[])?;
     let recipient = std::fs::read_to_string(&identity)?;
-    let recipient = recipient.lines().find_map(|line| line.split("public key: ").nth(1)).context("no recipient")?.to_owned();
+    let recipient =
+        recipient.lines().find_map(|line| line.split("public key: ").nth(1)).context("no recipient")?.to_owned();
     let url = format!("s3://{}/archives/one.coffer", bench.bucket.name());
     bench.coffer.run_well(["export", "shop/one", "-r", &recipient, "-o", &url])?;
     let head = bench.bucket.head("archives/one.coffer")?.context("no archive")?;
@@ -128,7 +145,9 @@ fn nothing_is_written_outside_the_prefix() -> Result<()> {
     bench.bucket.put(&Bench::key("one", "kept"), "kept")?;
     bench.export("one", "one.tar.gz")?.ends_with(0, &[])?;
     let before = bench.bucket.objects()?;
-    for key in ["../evil", "a/../../evil", "..", "x/../../../evil", ".coffer-import", ".coffer-tmp-0123456789abcdef", "nul\0"] {
+    for key in
+        ["../evil", "a/../../evil", "..", "x/../../../evil", ".coffer-import", ".coffer-tmp-0123456789abcdef", "nul\0"]
+    {
         let mut contents = Contents::read(&bench.path("one.tar.gz"))?;
         contents.add_object(key.as_bytes());
         contents.write(&bench.path("evil.tar.gz"))?;
@@ -168,7 +187,8 @@ fn the_configuration_is_tried_out() -> Result<()> {
     bench.proxy.reset();
     bench.coffer.run(["config", "check", "--offline"])?.ends_with(0, &[])?;
     ensure!(bench.proxy.requests().is_empty());
-    let wrong = bench.coffer.command().args(["config", "check"]).env("AWS_SECRET_ACCESS_KEY", "wrong-secret").output()?;
+    let wrong =
+        bench.coffer.command().args(["config", "check"]).env("AWS_SECRET_ACCESS_KEY", "wrong-secret").output()?;
     let stderr = String::from_utf8_lossy(&wrong.stderr).into_owned() + &String::from_utf8_lossy(&wrong.stdout);
     ensure!(wrong.status.code() == Some(1) && stderr.contains("SignatureDoesNotMatch"), "{stderr}");
     ensure!(!stderr.contains("wrong-secret"), "{stderr}");
@@ -201,7 +221,10 @@ fn settings_reach_the_server() -> Result<()> {
     bench.bucket.put(&Bench::key("one", "small"), "small")?;
     bench.bucket.put_generated(&Bench::key("one", "large"), 11 << 20, 4)?;
     bench.export("one", "one.tar.gz")?.ends_with(0, &[])?;
-    bench.configure(bench.proxy.server(), "storage_class = \"STANDARD\"\nserver_side_encryption = \"AES256\"\nchecksums = \"required\"")?;
+    bench.configure(
+        bench.proxy.server(),
+        "storage_class = \"STANDARD\"\nserver_side_encryption = \"AES256\"\nchecksums = \"required\"",
+    )?;
     let outcome = bench.restore("one.tar.gz", "two")?;
     // Ceph knows no such encryption by default; what matters is that it was asked.
     if outcome.code == 0 {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::guardian::Guardian;
 use super::{Postgres, SUPERUSER, cluster, path};
+use crate::guardian::Guardian;
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
