@@ -39,7 +39,7 @@ fn fill(bench: &Bench, app: &str) -> Result<()> {
     for (place, name) in names.iter().enumerate() {
         let body = random.bytes(place * 977);
         let count = if place % 2 == 0 { headers.len() } else { place % 3 };
-        bench.bucket.put_with(&Bench::key(app, name), body, &headers[..count])?;
+        bench.bucket.put_with(&Bench::key(app, name), body, headers.get(..count).unwrap_or_default())?;
     }
     bench.bucket.put(&Bench::key(app, "empty"), Bytes::new())?;
     bench.bucket.put_generated(&Bench::key(app, "large"), (13 << 20) + 5, 1)?;
