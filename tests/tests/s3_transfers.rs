@@ -1,6 +1,8 @@
 //! Apps with objects in a bucket, there and back by the real binary: bytes, metadata, keys, archives in buckets.
 
-use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use coffer_tests::s3::{Action, Bench, Ceph, Put, Rule, server};
 use coffer_tests::{Contents, Random};
@@ -253,13 +255,42 @@ fn one_import_of_an_app_at_a_time() -> Result<()> {
         bench.bucket.put(&Bench::key("one", &format!("{n}")), "x")?;
     }
     bench.export("one", "one.tar.gz")?.ends_with(0, &[])?;
-    bench.proxy.fail(Rule::new(Action::Delay(std::time::Duration::from_millis(100))).method("PUT").with("/two/"));
+    bench.proxy.fail(Rule::new(Action::Delay(Duration::from_millis(100))).method("PUT").with("/two/"));
     let mut first = bench.coffer.command().args(["restore", "one.tar.gz", "--into", "shop/two"]).spawn()?;
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(700));
     let second = bench.restore("one.tar.gz", "two")?;
     ensure!(second.code == 11 || second.code == 1, "{second:?}");
     ensure!(first.wait()?.success());
     bench.assert_same_objects("one", "two")?;
     ensure!(server().is_ok());
+    Ok(())
+}
+
+/// However little memory there is: what is read ahead, what is sent and what is on its way between wait for each other never.
+#[test]
+fn little_memory_makes_slow_and_never_still() -> Result<()> {
+    let bench = Bench::new(COFFER)?;
+    bench.make_app("one")?;
+    for n in 0..40 {
+        bench.bucket.put_generated(&Bench::key("one", &format!("{n:02}")), 300_000, n)?;
+    }
+    bench.bucket.put_generated(&Bench::key("one", "large"), 12 << 20, 40)?;
+    for (number, memory) in ["1MiB", "8MiB", "16MiB", "20MiB", "33MiB"].into_iter().enumerate() {
+        let (url, app) = (format!("s3://{}/archives/{number}", bench.bucket.name()), format!("shop/to{number}"));
+        let export = ["export", "shop/one", "--no-encryption", "--compression", "none", "-o", &url];
+        for arguments in [&export[..], &["restore", &url, "--into", &app]] {
+            let mut child = bench.coffer.command().args(arguments).env("COFFER_SERVER_MEMORY", memory).spawn()?;
+            let begun = Instant::now();
+            while child.try_wait()?.is_none() {
+                if begun.elapsed() > Duration::from_secs(50) {
+                    child.kill()?;
+                    bail!("{arguments:?} stands still with {memory}");
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            ensure!(child.wait()?.success(), "{arguments:?} failed with {memory}");
+        }
+        bench.assert_same_objects("one", &format!("to{number}"))?;
+    }
     Ok(())
 }

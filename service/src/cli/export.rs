@@ -87,13 +87,17 @@ impl Export {
         let begun = Instant::now();
         let work = async {
             let budget = Budget::new(config.memory);
-            let export = pipeline::Export::prepare(app, packing, budget.clone(), transfer.clone()).await?;
+            let taker_bytes = match target {
+                ArchivePlace::Object { .. } => PART_BYTES,
+                ArchivePlace::File(_) => 0,
+            };
+            let export =
+                pipeline::Export::prepare_for(app, packing, budget.clone(), transfer.clone(), taker_bytes).await?;
             let skipped = export.skipped().to_vec();
             let archive = export.start(PATIENT);
             match target {
                 ArchivePlace::Object { store, key, name } => {
-                    let _reserve = budget.reserve(PART_BYTES).await?;
-                    let upload = store.upload(&key, budget.objects(), media_type)?;
+                    let upload = store.upload(&key, budget.sending(), media_type)?;
                     write_object(archive, upload, &transfer).await.map_err(|error| error.about(name))?;
                 }
                 ArchivePlace::File(_) if to_stdout => {

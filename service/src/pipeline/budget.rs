@@ -23,14 +23,16 @@ const PIECE_SHARE: u32 = 4;
 /// The process's budget. Whoever buffers takes a permit of the buffer's own size, in the order of asking.
 ///
 /// One half is for reserves: a transfer takes [`Budget::reserve`] once, before anything else, for what its stages hold
-/// by construction. A quarter is for pieces on their way between stages, whose permits leave with them. The last one is for
-/// objects on their way from or to a store, many at a time. None of them is waited for by whoever could only get it from
-/// a stage that waits for him: transfers wait for one another, but never for ever.
+/// by construction. An eighth is for pieces on their way between stages, whose permits leave with them; another for objects that are
+/// read ahead of their turn, which nobody waits for; a quarter for what is being sent to stores, which ends by itself. None of
+/// them is waited for by whoever could only get it from a stage that waits for him: transfers wait for one another, but never
+/// for ever.
 #[derive(Clone)]
 pub struct Budget {
     reserves: Share,
     pieces: Share,
-    objects: Buffers,
+    ahead: Buffers,
+    sending: Buffers,
     passphrases: Share,
 }
 
@@ -62,11 +64,12 @@ impl Budget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(total: ByteSize) -> Self {
-        let quarter = units(total.bytes() / 4).clamp(1, u32::MAX >> 5);
+        let eighth = units(total.bytes() / 8).clamp(1, u32::MAX >> 6);
         Self {
-            reserves: Share::new(2 * quarter),
-            pieces: Share::new(quarter),
-            objects: Buffers::new(total.bytes() / 4),
+            reserves: Share::new(4 * eighth),
+            pieces: Share::new(eighth),
+            ahead: Buffers::new(total.bytes() / 8),
+            sending: Buffers::new(total.bytes() / 4),
             passphrases: Share::new(1),
         }
     }
@@ -87,10 +90,16 @@ impl Budget {
         Bytes::from_owner(Held { piece, _permit: permit })
     }
 
-    /// What objects on their way share.
+    /// What objects share that are read ahead of their turn.
     #[must_use]
-    pub const fn objects(&self) -> &Buffers {
-        &self.objects
+    pub const fn ahead(&self) -> &Buffers {
+        &self.ahead
+    }
+
+    /// What objects and parts share that are being sent.
+    #[must_use]
+    pub const fn sending(&self) -> &Buffers {
+        &self.sending
     }
 
     /// As [`Budget::hold`], from a thread.
@@ -130,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_piece_gives_its_permit_back_with_its_last_clone() {
-        let budget = Budget::new("128KiB".parse().unwrap());
+        let budget = Budget::new("256KiB".parse().unwrap());
         let piece = budget.hold(Bytes::from(vec![0; 4_096])).await;
         assert_eq!(free_units(&budget), 28);
         let slice = piece.slice(10..20);
@@ -142,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_piece_larger_than_its_share_comes_through() {
-        let budget = Budget::new("128KiB".parse().unwrap());
+        let budget = Budget::new("256KiB".parse().unwrap());
         let large = budget.hold(Bytes::from(vec![0; 1 << 20])).await;
         assert_eq!(free_units(&budget), 24);
         drop(large);

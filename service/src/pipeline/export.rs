@@ -44,8 +44,23 @@ impl Export {
     /// # Errors
     /// [`Error::NotFound`] for an app that is none, [`Error::Storage`] naming what can't be carried.
     pub async fn prepare(app: App, packing: Packing, budget: Budget, transfer: Arc<Transfer>) -> Result<Self> {
+        Self::prepare_for(app, packing, budget, transfer, 0).await
+    }
+
+    /// As [`Export::prepare`], for somebody who holds so many bytes by construction while he takes the archive. They are reserved at
+    /// once with its own: who held the one and waited for the other could wait for ever.
+    ///
+    /// # Errors
+    /// Those of [`Export::prepare`].
+    pub async fn prepare_for(
+        app: App,
+        packing: Packing,
+        budget: Budget,
+        transfer: Arc<Transfer>,
+        taker_bytes: u64,
+    ) -> Result<Self> {
         app.must_exist().await?;
-        let reserve = budget.reserve(RESERVE_BYTES).await?;
+        let reserve = budget.reserve(RESERVE_BYTES + taker_bytes).await?;
         let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
         let trying = front.clone();

@@ -7,10 +7,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// One permit of the semaphore below.
 const UNIT_BYTES: u64 = 1_024;
 
-/// So many bytes for all objects that are on their way at once.
+/// So many bytes for all objects that are on their way at once, in one direction: those that are sent must not wait for those that
+/// are read ahead, which may wait for them.
 ///
-/// Whoever sends an object or a part holds a permit of its size from when it is complete until the store has it: what holds a permit
-/// ends by itself, so that waiting for one always ends.
+/// Whoever sends an object or a part holds a permit of its size from when it is complete until the store has it. That ends by
+/// itself, so that waiting for such a permit always ends.
 #[derive(Clone, Debug)]
 pub struct Buffers {
     units: Arc<Semaphore>,
@@ -37,14 +38,10 @@ impl Buffers {
         BufferPermit { _units: Arc::clone(&self.units).acquire_many_owned(wanted).await.ok() }
     }
 
-    /// So many bytes for what need not be, where more than half would still be free for others.
+    /// So many bytes where they are free, for what need not be.
     #[must_use]
-    pub fn try_acquire_spare(&self, bytes: u64) -> Option<BufferPermit> {
-        let wanted = units(bytes);
-        if self.units.available_permits() < wanted as usize + self.total as usize / 2 {
-            return None;
-        }
-        let granted = Arc::clone(&self.units).try_acquire_many_owned(wanted).ok()?;
+    pub fn try_acquire(&self, bytes: u64) -> Option<BufferPermit> {
+        let granted = Arc::clone(&self.units).try_acquire_many_owned(units(bytes)).ok()?;
         Some(BufferPermit { _units: Some(granted) })
     }
 }
@@ -58,14 +55,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_need_not_be_leaves_half() {
+    async fn what_need_not_be_does_not_wait() {
         let buffers = Buffers::new(100 << 10);
-        let first = buffers.try_acquire_spare(40 << 10).unwrap();
-        assert!(buffers.try_acquire_spare(11 << 10).is_none());
+        let first = buffers.try_acquire(40 << 10).unwrap();
+        assert!(buffers.try_acquire(61 << 10).is_none());
         let second = buffers.acquire(60 << 10).await;
-        assert!(buffers.try_acquire_spare(1).is_none());
+        assert!(buffers.try_acquire(1).is_none());
         drop((first, second));
-        assert!(buffers.try_acquire_spare(1).is_some());
+        // More than there is counts as all there is.
         drop(buffers.acquire(1 << 30).await);
+        assert!(buffers.try_acquire(100 << 10).is_some());
     }
 }

@@ -135,7 +135,7 @@ impl Ahead {
             self.begun.push_back(Next::Stream(listed.key));
             return true;
         }
-        match self.memory.try_acquire_spare(listed.size + OVERHEAD_BYTES) {
+        match self.memory.try_acquire(listed.size + OVERHEAD_BYTES) {
             Some(permit) => {
                 let reading = read(Arc::clone(&self.store), listed.clone(), permit);
                 self.begun.push_back(Next::Read(listed.key, Begun(tokio::spawn(reading))));

@@ -33,7 +33,7 @@ pub(super) async fn feed(
     budget: &Budget,
     transfer: &Transfer,
 ) -> Result<()> {
-    let mut ahead = Ahead::of(objects, budget.objects());
+    let mut ahead = Ahead::of(objects, budget.ahead());
     let mut vanished = 0_u64;
     while let Some(next) = ahead.next().await? {
         let fed = match next {

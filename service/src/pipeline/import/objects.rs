@@ -32,7 +32,7 @@ pub(super) struct Objects {
 impl Objects {
     /// Makes the place where they wait.
     pub(super) async fn stage(store: Arc<dyn ObjectStore>, budget: &Budget) -> Result<Self> {
-        let staged = store.stage(budget.objects()).await?;
+        let staged = store.stage(budget.sending()).await?;
         Ok(Self { store, staged, open: None, uploads: JoinSet::new(), stripped: 0, last_stripped: false })
     }
 
