@@ -15,6 +15,8 @@ pub(super) const AT_MOST: usize = 64;
 const WINDOW: Duration = Duration::from_millis(500);
 /// What a request counts for beside its bytes, so that many small objects are progress too.
 const REQUEST_BYTES: u64 = 64 << 10;
+/// The most bytes that count of one request.
+const COUNTED_BYTES: u64 = 5 << 20;
 
 /// Hands out turns.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Adaptive {
 impl Turn {
     /// Notes bytes that came through.
     pub(super) fn add_bytes(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 }
 
@@ -118,7 +120,8 @@ impl Tuner {
 
     fn finished(&mut self, now: Instant, bytes: u64) -> Change {
         self.done += 1;
-        self.done_bytes += bytes + REQUEST_BYTES;
+        // Of a large one only its beginning has come by now.
+        self.done_bytes += bytes.min(COUNTED_BYTES) + REQUEST_BYTES;
         let passed = now.saturating_duration_since(self.begun);
         let before = self.allowed;
         if passed >= WINDOW && self.done >= self.allowed {

@@ -14,7 +14,6 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Place,
-    adaptive::Turn,
     failure::{Failure, answered, failed, is_missing, is_precondition},
     meta,
     settings::EntityTags,
@@ -28,8 +27,6 @@ const PROGRESS_BYTES: usize = 64 << 10;
 /// How often a reading is taken up again that has brought nothing since the last time.
 const FRUITLESS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// What is read so quickly that its turn ends with its last byte, and not with the answer's first.
-const SMALL_BYTES: u64 = 4 << 20;
 
 /// Opens an object.
 pub(super) async fn open(place: &Place, key: &ObjectKey) -> Result<Object> {
@@ -47,9 +44,9 @@ pub(super) async fn open(place: &Place, key: &ObjectKey) -> Result<Object> {
         why: "the server does not say how long it is".into(),
     })?;
     let meta = meta::of_answer(&answer, size);
-    if size <= SMALL_BYTES {
-        turn.add_bytes(usize::try_from(size).unwrap_or_default());
-    }
+    // The turn ends with the answer's first byte: how long its body takes is up to whoever reads it.
+    turn.add_bytes(usize::try_from(size).unwrap_or(usize::MAX));
+    drop(turn);
     let body = Body {
         place: place.clone(),
         key: key.clone(),
@@ -63,7 +60,6 @@ pub(super) async fn open(place: &Place, key: &ObjectKey) -> Result<Object> {
         fruitless: 0,
         waited: Duration::ZERO,
         came_bytes: 0,
-        turn: (size <= SMALL_BYTES).then_some(turn),
     };
     Ok(Object { meta, body: stream::try_unfold(body, Body::next).boxed() })
 }
@@ -141,7 +137,6 @@ struct Body {
     fruitless: u32,
     waited: Duration,
     came_bytes: usize,
-    turn: Option<Turn>,
 }
 
 impl Body {
@@ -201,7 +196,6 @@ impl Body {
             Ok(Some(Ok(_))) => return Err(self.corrupt("more bytes came than the server said")),
             Ok(Some(Err(error))) => return Err(self.corrupt(&error.to_string())),
         }
-        self.turn = None;
         let Some((digest, expected)) = self.digest.take() else { return Ok(()) };
         let found: [u8; 16] = digest.finalize().into();
         if found == expected {
@@ -223,17 +217,14 @@ impl Body {
         if self.state.etag.is_none() && self.state.version.is_none() {
             return Err(changed());
         }
-        // Who held one turn and waited for another could wait for ever.
-        self.turn = None;
         while self.fruitless < FRUITLESS {
             wait(self.fruitless).await;
             self.fruitless += 1;
             self.waited = Duration::ZERO;
-            let turn = self.place.client.turn().await;
+            let _turn = self.place.client.turn().await;
             match ask(&self.place, &self.full, Some((self.at, &self.state))).await {
                 Ok(answer) if self.is_the_rest(&answer) => {
                     self.source = answer.body;
-                    self.turn = (self.size <= SMALL_BYTES).then_some(turn);
                     return Ok(());
                 }
                 // Another state, though it was asked for this one.
