@@ -1,7 +1,8 @@
 //! Databases and object stores that hold apps.
 //!
 //! An app is one [`Database`] and one [`ObjectStore`]. Both are read as streams of bounded pieces and written to a place that
-//! nobody sees until a commit: a failed, dropped or killed import changes nothing that a user of the app could see.
+//! nobody sees until a commit (in a bucket: to a prefix that is nobody's until then): a failed or dropped import leaves nothing, and
+//! a killed one changes nothing that a user of the app could see.
 //!
 //! What a database dumps is the layer of an archive that docs/FORMAT.md calls rows: a [`Blueprint`], chunks of encoded rows and
 //! the values of its sequences. What a store yields is bytes and what it knows of them, an [`ObjectMeta`].

@@ -132,6 +132,12 @@ impl RawExchange {
         }
         Ok(header(&headers, "coffer-transfer").to_owned())
     }
+
+    /// Reads whatever still comes, until nothing does.
+    pub fn drain(mut self) {
+        let mut buffer = [0; 8_192];
+        while self.stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
+    }
 }
 
 fn parse_head(head: &str) -> Result<(u16, Vec<(String, String)>)> {

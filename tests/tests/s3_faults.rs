@@ -267,6 +267,16 @@ fn a_sending_that_fails_for_good_leaves_nothing() -> Result<()> {
         ("expired", to(Action::Status(400, "ExpiredToken"), "PUT", "s07"), "ExpiredToken"),
         ("no claim", to(Action::Status(403, "AccessDenied"), "PUT", ".coffer-import"), "AccessDenied"),
         ("never put together", to(Action::Status(500, "InternalError"), "POST", "uploadId"), "large"),
+        (
+            "the claim can't be read back",
+            to(Action::Status(403, "AccessDenied"), "GET", ".coffer-import").nth(2),
+            "AccessDenied",
+        ),
+        (
+            "nothing can be listed behind the claim",
+            Rule::new(Action::Status(403, "AccessDenied")).method("GET").with("prefix=apps/two/").nth(2),
+            "AccessDenied",
+        ),
     ] {
         bench.proxy.reset();
         bench.proxy.fail(rule);
@@ -277,6 +287,37 @@ fn a_sending_that_fails_for_good_leaves_nothing() -> Result<()> {
     bench.proxy.reset();
     bench.restore("good.tar.gz", "two")?.ends_with(0, &[])?;
     bench.assert_same_objects("one", "two")
+}
+
+/// One request at once is enough for everything, and many that end at once are not too many.
+#[test]
+fn few_turns_and_slow_answers_hold_nobody_up() -> Result<()> {
+    let bench = Bench::new(COFFER)?;
+    bench.make_app("one")?;
+    for n in 0..10 {
+        bench.bucket.put_generated(&Bench::key("one", &format!("m{n}")), 6 << 20, n)?;
+    }
+    bench.export("one", "good.tar.gz")?.ends_with(0, &[])?;
+    let slow =
+        Rule::new(Action::Delay(Duration::from_millis(1_500))).method("POST").with("/apps/two/").with("uploadId");
+    let few = Rule::new(Action::Status(503, "SlowDown")).method("PUT").with("/apps/three/").first(6);
+    for (app, rule) in [("two", slow), ("three", few)] {
+        bench.proxy.reset();
+        bench.proxy.fail(rule);
+        let mut child =
+            bench.coffer.command().args(["restore", "good.tar.gz", "--into", &format!("shop/{app}")]).spawn()?;
+        let begun = std::time::Instant::now();
+        while child.try_wait()?.is_none() {
+            if begun.elapsed() > Duration::from_secs(60) {
+                child.kill()?;
+                anyhow::bail!("{app} stands still");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ensure!(child.wait()?.success(), "{app}");
+        bench.assert_same_objects("one", app)?;
+    }
+    Ok(())
 }
 
 /// An archive that proves wrong at its end: all that was sent is taken back.

@@ -3,8 +3,8 @@
 use coffer_storage::{Checksums, EntityTags, ListingOrder, S3Probe, S3Settings, Support};
 use serde::Serialize;
 
-use crate::Error;
 use crate::config::{Config, ObjectsPattern};
+use crate::{Error, Result};
 
 /// How a source's server is reached.
 #[derive(Serialize)]
@@ -76,15 +76,15 @@ pub(super) struct Bucket {
 }
 
 /// Tries out each bucket that is not one app's alone. Beside each stands why it can't be used, where it can't.
-pub(super) async fn try_buckets(config: &Config) -> Vec<(Bucket, Option<Error>)> {
+pub(super) async fn try_buckets(config: &Config) -> Result<Vec<(Bucket, Option<Error>)>> {
     let mut tried = Vec::new();
     for source in &config.sources {
         let Some(ObjectsPattern::Bucket(pattern)) = &source.objects else { continue };
-        let Some(store) = pattern.probe_place() else { continue };
+        let Some(store) = pattern.probe_place()? else { continue };
         let probe = Box::pin(store.probe()).await;
         tried.push(Bucket::new(source.name.to_string(), pattern.url(), probe, pattern.settings()));
     }
-    tried
+    Ok(tried)
 }
 
 impl Bucket {

@@ -86,7 +86,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
-        let tried = if self.offline { Vec::new() } else { try_buckets(config).await };
+        let tried = if self.offline { Vec::new() } else { try_buckets(config).await? };
         let (buckets, failures): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
         show(config, buckets, report)?;
         failures.into_iter().flatten().next().map_or(Ok(()), Err)

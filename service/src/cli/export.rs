@@ -9,6 +9,7 @@ use clap::Args;
 use coffer_archive::Compression;
 use coffer_storage::{PART_BYTES, PostgresOptions, S3Upload};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::flags::SealFlags;
 use super::new_file::NewFile;
@@ -19,6 +20,8 @@ use crate::pipeline::{self, App, ArchivePlace, Budget, Direction, Packing, Recei
 use crate::progress::watched;
 use crate::{Error, Result};
 
+/// How long a request under way is waited for after an interrupt.
+const GRACE: Duration = Duration::from_secs(10);
 /// A command's own output is waited for as long as it takes.
 const PATIENT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
@@ -155,7 +158,13 @@ async fn write_object(mut archive: Receiver<Bytes>, mut upload: S3Upload, transf
     let sent: Result<()> = async {
         while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
             transfer.add_bytes(piece.len() as u64);
-            transfer.or_cancelled(async { Ok(upload.write(piece).await?) }).await?;
+            let mut writing = Box::pin(upload.write(piece));
+            let written = transfer.or_cancelled(async { Ok((&mut writing).await?) }).await;
+            if transfer.check().is_err() {
+                // A request whose answer nobody takes would leave a part of an upload that nobody knows.
+                drop(timeout(GRACE, writing).await);
+            }
+            written?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use coffer_storage::{Checksums, EntityTags, ListingOrder, ObjectKey, S3Client, S
 use serde::Deserialize;
 
 use super::keys::read_secret;
-use super::pattern::NamePattern;
+use super::pattern::{NamePattern, PLACE};
 use super::units::parse_duration;
 use crate::name::Name;
 use crate::{Error, Result};
@@ -94,7 +94,9 @@ impl S3Section {
         let default = S3Settings::default();
         let endpoint = self.endpoint.map(check_endpoint).transpose()?;
         let payload_signing = self.payload_signing.unwrap_or(true);
-        if !payload_signing && endpoint.as_ref().is_some_and(|url| url.starts_with("http:")) {
+        let of_all = || ENDPOINT_VARIABLES.iter().find_map(|name| environment(name));
+        let is_plain = endpoint.clone().or_else(of_all).is_some_and(|url| url.starts_with("http:"));
+        if !payload_signing && is_plain {
             return Err(Error::Usage(
                 "payload_signing = false is for an endpoint with https: nothing else would protect what is sent".into(),
             ));
@@ -187,17 +189,16 @@ impl BucketPattern {
     }
 
     /// Where nobody's objects are, to try the bucket out; none where each app has a bucket of its own.
-    #[must_use]
-    pub fn probe_place(&self) -> Option<S3Store> {
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn probe_place(&self) -> Result<Option<S3Store>> {
         if self.bucket.has_place() {
-            return None;
+            return Ok(None);
         }
-        let place = super::pattern::PLACE;
-        let prefix = match self.prefix.has_place() {
-            true => self.prefix.as_str().replace(place, PROBE),
-            false => format!("{}{PROBE}/", self.prefix.as_str()),
-        };
-        Some(S3Store::new(self.client.clone(), self.bucket.as_str(), &prefix))
+        // Where each app has a prefix, below that of no app.
+        let prefix = self.prefix.as_str().replace(PLACE, PROBE);
+        Ok(Some(S3Store::new(self.client.clone(), self.bucket.as_str(), &prefix).place_of_ours()?))
     }
 
     /// What is set of the server.
@@ -280,6 +281,9 @@ mod tests {
         assert_eq!(amazon.path_style, None);
         let set = |name: &str| (name == "AWS_ENDPOINT_URL_S3").then(|| "http://x".to_owned());
         assert_eq!(S3Section::default().settings(Path::new(""), &set).unwrap().path_style, Some(true));
+        let unsigned = section("payload_signing = false");
+        assert!(unsigned.clone().settings(Path::new(""), &set).is_err());
+        assert!(unsigned.settings(Path::new(""), &|_| None).is_ok());
     }
 
     #[test]

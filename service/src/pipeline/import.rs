@@ -94,7 +94,7 @@ impl Target<'_> {
             }
         }
         if let Some(objects) = &mut self.objects {
-            objects.settle().await?;
+            self.transfer.or_cancelled(objects.settle()).await?;
         }
         manifest.zip(summary).ok_or(Error::StageLost)
     }
@@ -112,11 +112,18 @@ impl Target<'_> {
             Event::Manifest(_) | Event::Structure { .. } => {}
             Event::Rows { table, bytes } => self.rows.write(&table, bytes).await?,
             Event::Sequences(sequences) => self.rows.finish(sequences, self.transfer),
-            Event::Object(header) => self.objects(&header)?.begin(*header).await?,
-            Event::ObjectAgain(header) => self.objects(&header)?.begin_again(*header).await?,
+            // A store that takes nothing must not keep anybody from stopping.
+            Event::Object(header) => {
+                let transfer = self.transfer;
+                transfer.or_cancelled(self.objects(&header)?.begin(*header)).await?;
+            }
+            Event::ObjectAgain(header) => {
+                let transfer = self.transfer;
+                transfer.or_cancelled(self.objects(&header)?.begin_again(*header)).await?;
+            }
             Event::ObjectBytes(bytes) => {
                 if let Some(objects) = &mut self.objects {
-                    objects.bytes(bytes).await?;
+                    self.transfer.or_cancelled(objects.bytes(bytes)).await?;
                 }
             }
             Event::ObjectEnd => {

@@ -76,6 +76,17 @@ impl S3Store {
     }
 }
 
+impl S3Store {
+    /// A place below this one that is nobody's, and that listings of this one pass over.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn place_of_ours(&self) -> Result<Self> {
+        let prefix = format!("{}{}{}/", self.place.prefix, key::TEMPORARY, crate::sibling::token()?);
+        Ok(Self { place: Place { prefix: prefix.into(), ..self.place.clone() } })
+    }
+}
+
 #[cfg(any(test, feature = "testing"))]
 impl S3Store {
     /// The same store with large objects cut otherwise: parts of so many bytes, of which so many are sent one by one, and so many
@@ -180,13 +191,17 @@ impl Place {
 
     /// Deletes all that is listed.
     async fn delete_all(&self) -> Result<()> {
+        let mut before = None;
         loop {
             // From the beginning each time: what a page begins after is gone.
             let mut pages = list::Pages::new(self.clone(), list::PAGE_OBJECTS);
             let page = pages.next().await?;
-            if page.is_empty() {
-                return Ok(());
+            let Some(first) = page.first().map(|line| line.listed.key.clone()) else { return Ok(()) };
+            if before.as_ref() == Some(&first) {
+                let why = format!("{first} is still there after it was deleted");
+                return Err(Error::S3 { what: format!("deleting the objects of {self}"), why });
             }
+            before = Some(first);
             let mut keys = Vec::with_capacity(page.len());
             for line in &page {
                 keys.push(self.full_key(&line.listed.key)?);

@@ -1,6 +1,7 @@
 //! The objects of an import: some of them on their way to the place where they wait at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coffer_archive::ObjectHeader;
@@ -8,12 +9,15 @@ use coffer_storage::{ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjec
 use futures::StreamExt;
 use futures::stream::unfold;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::super::pipe::{Receiver, Sender, pipe};
 use super::super::{Budget, Transfer};
 use super::{joined, tell};
 use crate::{Error, Result};
 
+/// How long uploads are waited for that are not wanted any more.
+const GRACE: Duration = Duration::from_secs(10);
 /// Pieces of an object on their way to its store.
 const PIECES: usize = 2;
 
@@ -111,11 +115,14 @@ impl Objects {
         tell(transfer, self.staged.discard().await);
     }
 
-    /// Ends the uploads under way. Each ends by itself where its bytes end early: it is waited for and not aborted, so that
-    /// none makes a file later.
+    /// Ends the uploads under way. Each ends by itself where its bytes end early, or when its object is there: for a while it is
+    /// waited for and not aborted, so that none makes an object later.
     pub(super) async fn stop(&mut self) {
         self.open = None;
-        while self.uploads.join_next().await.is_some() {}
+        let ended = async { while self.uploads.join_next().await.is_some() {} };
+        if timeout(GRACE, ended).await.is_err() {
+            self.uploads.shutdown().await;
+        }
     }
 }
 

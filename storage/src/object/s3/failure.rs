@@ -60,6 +60,8 @@ where
             (301 | 307 | 308, _) => {
                 Error::Setup { what, why: format!("{why}; the bucket is in another region: set region") }
             }
+            // What must not be there is there.
+            (412, _) | (409, "ConditionalRequestConflict") => Error::NotEmpty { what },
             (429 | 500..=599, _) => Error::Unreachable { what, why },
             (0, _) if matches!(failure, SdkError::ConstructionFailure(_)) || is_without_credentials(&failure) => {
                 Error::Setup { what, why }

@@ -111,14 +111,7 @@ fn expected_digest(place: &Place, answer: &GetObjectOutput) -> Option<[u8; 16]> 
     {
         return None;
     }
-    parse_digest(meta::trim(answer.e_tag()?))
-}
-
-fn parse_digest(etag: &str) -> Option<[u8; 16]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = etag.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? * 16 + digit(*low)?)).collect();
-    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+    meta::parse_digest(meta::trim(answer.e_tag()?))
 }
 
 /// A body under way.
@@ -257,26 +250,4 @@ async fn wait(times: u32) {
     let longest = FIRST_WAIT * 2_u32.saturating_pow(times);
     let percent = 50 + getrandom::u32().unwrap_or_default() % 50;
     tokio::time::sleep(longest * percent / 100).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_told_from_other_tags() {
-        assert_eq!(
-            parse_digest("000102030405060708090a0b0c0d0e0f"),
-            Some(std::array::from_fn(|n| u8::try_from(n).unwrap()))
-        );
-        for etag in [
-            "",
-            "000102030405060708090a0b0c0d0e0f-3",
-            "000102030405060708090a0b0c0d0e0",
-            "xyz102030405060708090a0b0c0d0e0f",
-            "00",
-        ] {
-            assert_eq!(parse_digest(etag), None, "{etag}");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use crate::{Error, ObjectKey, Result};
 
 /// The longest key that servers take, in bytes, with its prefix.
 const MAX_KEY_BYTES: usize = 1_024;
-/// What begins the names of objects that are not the app's yet: parts of one that is put together.
+/// What begins the names of objects, and of folders of them, that are not the app's: parts of one that is put together, probes.
 pub(super) const TEMPORARY: &str = ".coffer-tmp-";
 /// The object that stands for an import under way.
 pub(super) const LOCK: &str = ".coffer-import";
@@ -50,7 +50,8 @@ fn climbs_out(key: &str) -> bool {
 
 /// Whether what stands directly below the prefix is not the app's.
 pub(super) fn is_ours(below_prefix: &str) -> bool {
-    let token = below_prefix.strip_prefix(TEMPORARY);
+    let name = below_prefix.split('/').next().unwrap_or_default();
+    let token = name.strip_prefix(TEMPORARY);
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     below_prefix == LOCK || token.is_some_and(|token| token.len() == 16 && token.bytes().all(is_hex))
 }
@@ -72,6 +73,7 @@ mod tests {
     #[test]
     fn names_of_ours_are_told() {
         assert!(is_ours(".coffer-import") && is_ours(".coffer-tmp-0123456789abcdef"));
+        assert!(is_ours(".coffer-tmp-0123456789abcdef/a/b"));
         for key in
             [".coffer-import/x", ".coffer-imports", ".coffer-tmp-0123456789ABCDEF", ".coffer-tmp-0", "a/.coffer-import"]
         {

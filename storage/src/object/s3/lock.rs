@@ -1,13 +1,13 @@
 //! What keeps two imports from one prefix: an object that stands for the one under way.
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures::FutureExt;
 
 use super::{
     Place,
-    failure::{failed, is_missing, is_precondition},
+    failure::{failed, is_missing},
     key::LOCK,
+    send,
 };
 use crate::{Error, Result};
 
@@ -33,20 +33,24 @@ impl Lock {
             return Err(taken(place));
         }
         let lock = Self { token: crate::sibling::token()? };
-        let what = format!("claiming {place} for an import");
-        let body = Bytes::from(lock.token.clone());
-        let _turn = place.client.turn().await;
-        let request = place.client.sdk().await?.put_object().bucket(&*place.bucket).key(key(place));
-        let request = request.if_none_match("*").content_type("text/plain").body(ByteStream::from(body));
-        match request.send().boxed().await {
-            Ok(_) => {}
+        // As any object is stored, so that what a bucket demands of each holds for this one.
+        let condition = [("if-none-match", "*"), ("content-type", "text/plain")];
+        let headers = condition.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let claimed = match send::object(place, &key(place), headers, Bytes::from(lock.token.clone())).await {
             // Also what the second try is told of a write whose answer was lost: the check tells whose it is.
-            Err(failure) if is_precondition(&failure) => {}
-            Err(failure) => return Err(failed(what)(failure)),
+            Ok(_) | Err(Error::NotEmpty { .. }) => lock.check(place).await,
+            Err(error) => Err(error),
+        };
+        match claimed {
+            Ok(()) => Ok(lock),
+            Err(taken @ Error::Taken { .. }) => Err(taken),
+            Err(error) => {
+                // It may stand there all the same, and would keep the next import out. Of what can't be done about that nobody
+                // has to be told beside.
+                drop(lock.release(place).await);
+                Err(error)
+            }
         }
-        drop(_turn);
-        lock.check(place).await?;
-        Ok(lock)
     }
 
     /// Sees that it is still ours.

@@ -38,6 +38,14 @@ pub(super) fn trim(etag: &str) -> &str {
     etag.trim_matches('"')
 }
 
+/// The MD5 that an entity tag is, where it can be one.
+pub(super) fn parse_digest(etag: &str) -> Option<[u8; 16]> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = etag.as_bytes().as_chunks::<2>();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? * 16 + digit(*low)?)).collect();
+    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+}
+
 /// Whether a server would keep all of it.
 pub(super) fn is_kept(meta: &ObjectMeta) -> bool {
     meta.content_type.as_deref().is_none_or(is_value)
@@ -105,5 +113,22 @@ mod tests {
         assert!(!is_kept(&meta("long", &"x".repeat(2_045))));
         let acl = ObjectMeta { headers: [("x-amz-acl".into(), "public-read".into())].into(), ..ObjectMeta::default() };
         assert!(!is_kept(&acl) && headers(&acl).is_empty());
+    }
+
+    #[test]
+    fn a_digest_is_told_from_other_tags() {
+        assert_eq!(
+            parse_digest("000102030405060708090a0b0c0d0e0f"),
+            Some(std::array::from_fn(|n| u8::try_from(n).unwrap()))
+        );
+        for etag in [
+            "",
+            "000102030405060708090a0b0c0d0e0f-3",
+            "000102030405060708090a0b0c0d0e0",
+            "xyz102030405060708090a0b0c0d0e0f",
+            "00",
+        ] {
+            assert_eq!(parse_digest(etag), None, "{etag}");
+        }
     }
 }

@@ -5,13 +5,14 @@ use aws_sdk_s3::types::{
 };
 use bytes::Bytes;
 use futures::FutureExt;
+use md5::{Digest, Md5};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
     Place,
     client::assembly_timeout,
     failure::{answered, failed, is_missing},
-    meta,
+    meta::{self, parse_digest},
     send::{self, UploadId},
     settings::Checksums,
 };
@@ -135,22 +136,27 @@ impl Multipart {
 
     async fn complete(&mut self) -> Result<String> {
         let place = &self.place;
-        let _turn = place.client.turn().await;
+        let turn = place.client.turn().await;
+        let expected = entity_tag(&self.sent);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(std::mem::take(&mut self.sent))).build();
         let request =
             place.client.sdk().await?.complete_multipart_upload().bucket(&*place.bucket).key(&self.upload.key);
         let request = request.upload_id(&self.upload.id).multipart_upload(parts);
         let completed = request.customize().config_override(assembly_timeout()).send().boxed().await;
+        // What follows asks for a turn of its own.
+        drop(turn);
         match completed {
             Ok(done) => match done.e_tag().map(meta::trim) {
                 Some(etag) if !etag.is_empty() => Ok(etag.to_owned()),
                 _ => send::entity_tag(place, &self.upload.key).await,
             },
             // An answer that was lost: the upload is over, and what it made can be looked at.
-            Err(failure) if is_missing(&failure) || answered(&failure).0 == 0 => match self.stands().await {
-                Some(etag) => Ok(etag),
-                None => Err(failed(self.assembling())(failure)),
-            },
+            Err(failure) if is_missing(&failure) || answered(&failure).0 == 0 => {
+                match self.stands(expected.as_deref()).await {
+                    Some(etag) => Ok(etag),
+                    None => Err(failed(self.assembling())(failure)),
+                }
+            }
             Err(failure) => Err(failed(self.assembling())(failure)),
         }
     }
@@ -159,14 +165,14 @@ impl Multipart {
         format!("putting together {} in {}", self.upload.key, self.place)
     }
 
-    /// The entity tag of the object, where it is the one that this upload would make: of its size, and of so many parts.
-    async fn stands(&self) -> Option<String> {
+    /// The entity tag of the object, where it is the one of this upload's own parts. What stood there before may be as long and
+    /// of as many parts.
+    async fn stands(&self, expected: Option<&str>) -> Option<String> {
         let request = self.place.client.sdk().await.ok()?.head_object().bucket(&*self.place.bucket);
         let head = request.key(&self.upload.key).send().boxed().await.ok()?;
         let etag = meta::trim(head.e_tag()?);
-        let is_it = head.content_length().and_then(|length| u64::try_from(length).ok()) == Some(self.size)
-            && etag.ends_with(&format!("-{}", self.begun));
-        is_it.then(|| etag.to_owned())
+        let is_as_long = head.content_length().and_then(|length| u64::try_from(length).ok()) == Some(self.size);
+        (is_as_long && Some(etag) == expected).then(|| etag.to_owned())
     }
 
     /// Takes back all that was sent.
@@ -189,6 +195,16 @@ impl Drop for Multipart {
             });
         }
     }
+}
+
+/// What the object of these parts will have: the MD5 of their MD5s, and how many they are. None where a part's tag is none.
+fn entity_tag(parts: &[CompletedPart]) -> Option<String> {
+    let mut digest = Md5::new();
+    for part in parts {
+        digest.update(parse_digest(meta::trim(part.e_tag()?))?);
+    }
+    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{hex}-{}", parts.len()))
 }
 
 /// A failure to clean up behind a failure is nobody's to be told: what stays is an upload that the bucket's own rules end.

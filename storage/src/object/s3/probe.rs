@@ -1,16 +1,14 @@
 //! What a bucket lets us do, tried out.
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 
 use super::{
     S3Store,
-    failure::{answered, is_precondition},
     multipart::Multipart,
     send::{self, BodyDigest},
 };
-use crate::{Buffers, ObjectKey, ObjectStore, Result};
+use crate::{Buffers, Error, ObjectKey, ObjectStore, Result};
 
 /// What was found; an error is what the server said.
 #[derive(Debug)]
@@ -102,14 +100,13 @@ impl S3Store {
     }
 
     async fn conditional(&self) -> Support {
-        let Ok(client) = self.place.client.sdk().await else { return Support::Unknown };
         let [name, _] = NAMES;
-        let request = client.put_object().bucket(&*self.place.bucket).key(self.probed(name)).if_none_match("*");
-        match request.body(ByteStream::from_static(b"again")).send().boxed().await {
+        let headers = vec![("if-none-match".to_owned(), "*".to_owned())];
+        match send::object(&self.place, &self.probed(name), headers, Bytes::from_static(b"again")).await {
             Ok(_) => Support::Ignored,
-            Err(failure) if is_precondition(&failure) => Support::Yes,
-            Err(failure) if answered(&failure).0 > 0 => Support::No,
-            Err(_) => Support::Unknown,
+            Err(Error::NotEmpty { .. }) => Support::Yes,
+            Err(Error::Unreachable { .. }) => Support::Unknown,
+            Err(_) => Support::No,
         }
     }
 

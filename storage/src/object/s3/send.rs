@@ -49,6 +49,8 @@ pub(super) async fn object(place: &Place, key: &str, headers: Vec<(String, Strin
         .mutate_request(move |request| meta::put_headers(request, &headers));
     let request = if settings.payload_signing { request } else { request.disable_payload_signing() };
     let stored = request.send().boxed().await.map_err(failed(format!("storing {key} in {place}")))?;
+    // What follows asks for a turn of its own.
+    drop(turn);
     match stored.e_tag() {
         Some(etag) if !etag.is_empty() => Ok(meta::trim(etag).to_owned()),
         _ => entity_tag(place, key).await,

@@ -43,7 +43,7 @@ enum State {
 struct Sent {
     all: Fingerprint,
     last: VecDeque<(ObjectKey, u128)>,
-    /// Objects whose sending failed, so that they may be there or not.
+    /// Objects that are being sent, or whose sending failed, so that they may be there or not.
     uncertain: Vec<ObjectKey>,
 }
 
@@ -78,7 +78,14 @@ fn digest(key: &ObjectKey, size: u64, etag: &str) -> u128 {
 }
 
 impl Sent {
-    fn note(&mut self, key: &ObjectKey, object: u128) {
+    fn is_certain(&mut self, key: &ObjectKey) {
+        if let Some(at) = self.uncertain.iter().position(|uncertain| uncertain == key) {
+            self.uncertain.swap_remove(at);
+        }
+    }
+
+    fn is_there(&mut self, key: &ObjectKey, object: u128) {
+        self.is_certain(key);
         if let Some(at) = self.last.iter().position(|(known, _)| known == key)
             && let Some((_, replaced)) = self.last.remove(at)
         {
@@ -103,11 +110,14 @@ impl S3Stage {
             state: AsyncMutex::new(State::Waiting(lock)),
         };
         // Whoever sees it empty has the lock already.
-        if place.is_empty().await? {
-            return Ok(stage);
-        }
-        stage.discard().await?;
-        Err(Error::NotEmpty { what: place.to_string() })
+        let error = match place.is_empty().await {
+            Ok(true) => return Ok(stage),
+            Ok(false) => Error::NotEmpty { what: place.to_string() },
+            Err(error) => error,
+        };
+        // Awaited, as whoever is told of it may end at once. What could not be taken away says so itself to the next one.
+        drop(stage.discard().await);
+        Err(error)
     }
 
     fn sent(&self) -> std::sync::MutexGuard<'_, Sent> {
@@ -125,18 +135,16 @@ impl S3Stage {
 #[async_trait]
 impl StagedObjects for S3Stage {
     async fn put(&self, key: &ObjectKey, meta: ObjectMeta, body: ObjectBody) -> Result<()> {
-        match self.send(key, &meta, body).await {
-            Ok(etag) => {
-                self.sent().note(key, digest(key, meta.size, &etag));
-                Ok(())
-            }
-            // What the body lacks was never sent. Of all else nobody knows.
-            Err(error @ Error::Refused { .. }) => Err(error),
-            Err(error) => {
-                self.sent().uncertain.push(key.clone());
-                Err(error)
-            }
+        // From now on it may be there or not, also where nobody waits for the end of this.
+        self.sent().uncertain.push(key.clone());
+        let sent = self.send(key, &meta, body).await;
+        match &sent {
+            Ok(etag) => self.sent().is_there(key, digest(key, meta.size, etag)),
+            // What the body lacks was never sent.
+            Err(Error::Refused { .. }) => self.sent().is_certain(key),
+            Err(_) => {}
         }
+        sent.map(drop)
     }
 
     async fn commit(&self) -> Result<()> {
