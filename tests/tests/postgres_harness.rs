@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use coffer_tests::postgres::oracle::{NormalDump, Rights, assert_same, dump_of, structure_of};
 use coffer_tests::postgres::{Db, Postgres, identifier};
-use coffer_tests::{shell, tool};
+use coffer_tests::tool;
 
 /// A little of everything that a changed copy could differ in.
 const SCHEMA: &str = "

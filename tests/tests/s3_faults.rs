@@ -90,6 +90,8 @@ fn a_reading_that_can_not_go_on_names_the_object() -> Result<()> {
         ("always wrong and small", get(Action::FlipResponse(5), "s07"), "s07"),
         ("always stalled", get(Action::StallAfter(100), "s07"), "s07"),
         ("refused", get(Action::Status(403, "AccessDenied"), "s07"), "s07"),
+        ("a 404 that is not S3's", get(Action::Status(404, "PageNotFound"), "s07"), "s07"),
+        ("a 404 that is not S3's, of a large one", get(Action::Status(404, "PageNotFound"), "large"), "large"),
         ("expired", get(Action::Status(400, "ExpiredToken"), "s07"), "ExpiredToken"),
         (
             "a listing that is refused",

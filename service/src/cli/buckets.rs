@@ -23,6 +23,7 @@ pub(super) struct S3InForce {
     requests_per_second: Option<u32>,
     listing: &'static str,
     etags: &'static str,
+    attempts: u32,
     stall_timeout: String,
 }
 
@@ -54,6 +55,7 @@ impl S3InForce {
                 EntityTags::Md5 => "md5",
                 EntityTags::Opaque => "opaque",
             },
+            attempts: settings.attempts.get(),
             stall_timeout: format!("{:?}", settings.stall_timeout),
         })
     }

@@ -38,6 +38,7 @@ pub(super) struct S3Section {
     requests_per_second: Option<NonZeroU32>,
     listing: Option<ListingWord>,
     etags: Option<EtagsWord>,
+    attempts: Option<NonZeroU32>,
     stall_timeout: Option<String>,
 }
 
@@ -82,6 +83,7 @@ impl S3Section {
             requests_per_second: self.requests_per_second.or(there.requests_per_second),
             listing: self.listing.or(there.listing),
             etags: self.etags.or(there.etags),
+            attempts: self.attempts.or(there.attempts),
             stall_timeout: self.stall_timeout.or(there.stall_timeout),
         }
     }
@@ -131,6 +133,7 @@ impl S3Section {
                 Some(EtagsWord::Opaque) => EntityTags::Opaque,
                 Some(EtagsWord::Md5) | None => EntityTags::Md5,
             },
+            attempts: self.attempts.unwrap_or(default.attempts),
             stall_timeout: stall_timeout.unwrap_or(default.stall_timeout),
         })
     }

@@ -51,7 +51,7 @@ impl Bench {
     /// It can't be written.
     pub fn configure(&self, server: &Server, settings: &str) -> Result<()> {
         let text = format!(
-            "[server]\ntoken_file = \"coffer-data/token\"\n[s3]\nendpoint = \"{}\"\nregion = \"{}\"\nstall_timeout = \"2s\"\n{settings}\n\
+            "[server]\ntoken_file = \"coffer-data/token\"\n[s3]\nendpoint = \"{}\"\nregion = \"{}\"\nstall_timeout = \"2s\"\nattempts = 8\n{settings}\n\
              [[source]]\nname = \"shop\"\ndatabase = \"sqlite:{{app}}.db\"\nobjects = \"s3://{}/apps/{{app}}\"\n",
             server.endpoint,
             server.region,

@@ -29,8 +29,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// How often a request is made that fails in passing; between two it waits longer and longer, by chance.
-const ATTEMPTS: u32 = 8;
+/// Between two attempts at a request it waits longer and longer, by chance.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// What the waiting requests draw on together, five or ten for each that is made again; what succeeds gives back.
@@ -109,7 +108,7 @@ async fn connect(inner: &Inner) -> Result<Client> {
         .http_client(http_client(settings).await?)
         .retry_config(
             RetryConfig::standard()
-                .with_max_attempts(ATTEMPTS)
+                .with_max_attempts(settings.attempts.get())
                 .with_initial_backoff(FIRST_WAIT)
                 .with_max_backoff(LONGEST_WAIT),
         )

@@ -22,10 +22,9 @@ pub(super) fn answered<E: ProvideErrorMetadata>(failure: &Failure<E>) -> (u16, &
     (status, code)
 }
 
-/// Whether the object, or the upload, is not there.
+/// Whether the object is not there. Only S3's own word for that counts: a 404 of anybody on the way does not.
 pub(super) fn is_missing<E: ProvideErrorMetadata>(failure: &Failure<E>) -> bool {
-    let (status, code) = answered(failure);
-    status == 404 && code != "NoSuchBucket"
+    matches!(answered(failure), (404, "NoSuchKey" | "NoSuchVersion"))
 }
 
 /// Whether a condition of the request did not hold.
@@ -45,7 +44,7 @@ where
         let why = words(&failure);
         match (status, code) {
             (_, "NoSuchBucket") => {
-                Error::Setup { what, why: "there is no such bucket: create it, or name another".into() }
+                Error::S3 { what, why: "there is no such bucket: create it, or name another".into() }
             }
             (_, "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken")
             | (
@@ -58,13 +57,15 @@ where
             }
             (403, _) => Error::Denied { what, why },
             (301 | 307 | 308, _) => {
-                Error::Setup { what, why: format!("{why}; the bucket is in another region: set region") }
+                Error::S3 { what, why: format!("{why}; the bucket is in another region: set region") }
             }
             // What must not be there is there.
             (412, _) | (409, "ConditionalRequestConflict") => Error::NotEmpty { what },
             (429 | 500..=599, _) => Error::Unreachable { what, why },
-            (0, _) if matches!(failure, SdkError::ConstructionFailure(_)) || is_without_credentials(&failure) => {
-                Error::Setup { what, why }
+            (0, _) if matches!(failure, SdkError::ConstructionFailure(_)) => Error::S3 { what, why },
+            (0, _) if is_without_credentials(&failure) => {
+                let way_out = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or access_key_id";
+                Error::Denied { what, why: format!("there are no credentials that can be used: {way_out} ({why})") }
             }
             (0, _) => Error::Unreachable { what, why },
             (200..=299, _) => Error::Corrupt { what, why: format!("its answer can't be read: {why}") },

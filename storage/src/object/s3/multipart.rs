@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use super::{
     Place,
     client::assembly_timeout,
-    failure::{answered, failed, is_missing},
+    failure::{answered, failed},
     meta::{self, parse_digest},
     send::{self, UploadId},
     settings::Checksums,
@@ -151,7 +151,7 @@ impl Multipart {
                 _ => send::entity_tag(place, &self.upload.key).await,
             },
             // An answer that was lost: the upload is over, and what it made can be looked at.
-            Err(failure) if is_missing(&failure) || answered(&failure).0 == 0 => {
+            Err(failure) if matches!(answered(&failure), (404, "NoSuchUpload") | (0, _)) => {
                 match self.stands(expected.as_deref()).await {
                     Some(etag) => Ok(etag),
                     None => Err(failed(self.assembling())(failure)),

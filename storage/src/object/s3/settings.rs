@@ -2,6 +2,9 @@
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
+/// Some twenty seconds until the last.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 /// How a server is reached and what it is asked for. What is left out comes from the environment and the profiles that all programs
 /// for S3 share (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL_S3`, …), as do the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct S3Settings {
     pub listing: ListingOrder,
     /// What the entity tag of an object that was sent in one piece is.
     pub etags: EntityTags,
+    /// How often a request is made that fails in passing, at most.
+    pub attempts: NonZeroU32,
     /// How long a transfer may make no progress of 64 KiB before it is broken off and taken up again.
     pub stall_timeout: Duration,
 }
@@ -100,6 +105,7 @@ impl Default for S3Settings {
             requests_per_second: None,
             listing: ListingOrder::default(),
             etags: EntityTags::default(),
+            attempts: ATTEMPTS,
             stall_timeout: Duration::from_secs(30),
         }
     }
