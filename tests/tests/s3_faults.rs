@@ -347,6 +347,21 @@ fn what_others_put_there_meanwhile_stays() -> Result<()> {
     Ok(())
 }
 
+/// Where another import has the prefix by now, of the same archive perhaps, nothing in it is ours to take away.
+#[test]
+fn what_another_import_has_taken_over_stays() -> Result<()> {
+    let bench = bench()?;
+    let bucket = bench.bucket.by(bench.bucket.server())?;
+    let lock = Bench::key("two", ".coffer-import");
+    let take_over = move || bucket.put(&lock, "0123456789abcdef");
+    bench.proxy.fail(Rule::new(Action::before(take_over)).method("PUT").with("/apps/two/s19"));
+    bench.restore("good.tar.gz", "two")?.ends_with(11, &[".coffer-import"])?;
+    let left = bench.objects("two")?;
+    ensure!(left.len() == 22 && left.contains_key(".coffer-import"), "{:?}", left.keys());
+    ensure!(!bench.database("two").exists());
+    Ok(())
+}
+
 #[test]
 fn a_server_that_dies_is_told_and_what_it_had_is_taken_back_later() -> Result<()> {
     let ceph = Ceph::start()?;

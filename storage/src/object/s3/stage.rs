@@ -186,14 +186,17 @@ impl Drop for S3Stage {
 
 /// Takes away what was sent, and the lock.
 async fn discard(place: &Place, state: State, sent: Sent) -> Result<()> {
-    let removed = match &state {
-        State::Ended => return Ok(()),
-        State::Waiting(_) | State::Committed => remove(place, &sent).await,
-    };
-    if let State::Waiting(lock) = &state {
-        lock.release(place).await?;
+    match state {
+        State::Ended => Ok(()),
+        State::Committed => remove(place, &sent).await,
+        State::Waiting(lock) => {
+            // What stands there now may be another's, and of the same archive: it would look just like ours.
+            lock.check(place).await?;
+            let removed = remove(place, &sent).await;
+            lock.release(place).await?;
+            removed
+        }
     }
-    removed
 }
 
 async fn remove(place: &Place, sent: &Sent) -> Result<()> {
