@@ -106,7 +106,7 @@ impl Bench {
     /// One can't be read.
     pub fn objects(&self, app: &str) -> Result<BTreeMap<String, Content>> {
         let prefix = Self::key(app, "");
-        let all = self.bucket.contents()?.into_iter();
+        let all = self.bucket.contents_below(&prefix)?.into_iter();
         Ok(all.filter_map(|(key, content)| Some((key.strip_prefix(&prefix)?.to_owned(), content))).collect())
     }
 

@@ -47,7 +47,15 @@ impl Bucket {
     /// # Errors
     /// One can't be read.
     pub fn contents(&self) -> Result<BTreeMap<String, Content>> {
-        let keys = self.objects()?.into_keys();
+        self.contents_below("")
+    }
+
+    /// As [`Bucket::contents`], of the objects whose keys begin so.
+    ///
+    /// # Errors
+    /// One can't be read.
+    pub fn contents_below(&self, prefix: &str) -> Result<BTreeMap<String, Content>> {
+        let keys = self.objects()?.into_keys().filter(|key| key.starts_with(prefix)).collect::<Vec<_>>();
         let read = |key: String| async move { Ok::<_, anyhow::Error>((self.read_content(&key).await?, key)) };
         let all = stream::iter(keys).map(read).buffer_unordered(AT_ONCE);
         wait(all.try_fold(BTreeMap::new(), async |mut all, (content, key)| {
