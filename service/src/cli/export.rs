@@ -159,8 +159,14 @@ async fn write_object(mut archive: Receiver<Bytes>, mut upload: S3Upload, transf
         while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
             transfer.add_bytes(piece.len() as u64);
             let mut writing = Box::pin(upload.write(piece));
-            let written = transfer.or_cancelled(async { Ok((&mut writing).await?) }).await;
-            if transfer.check().is_err() {
+            let mut is_over = false;
+            let write = async {
+                let written = (&mut writing).await;
+                is_over = true;
+                Ok(written?)
+            };
+            let written = transfer.or_cancelled(write).await;
+            if !is_over {
                 // A request whose answer nobody takes would leave a part of an upload that nobody knows.
                 drop(timeout(GRACE, writing).await);
             }
