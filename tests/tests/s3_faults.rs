@@ -306,17 +306,8 @@ fn few_turns_and_slow_answers_hold_nobody_up() -> Result<()> {
     for (app, rule) in [("two", slow), ("three", few)] {
         bench.proxy.reset();
         bench.proxy.fail(rule);
-        let mut child =
-            bench.coffer.command().args(["restore", "good.tar.gz", "--into", &format!("shop/{app}")]).spawn()?;
-        let begun = std::time::Instant::now();
-        while child.try_wait()?.is_none() {
-            if begun.elapsed() > Duration::from_secs(60) {
-                child.kill()?;
-                anyhow::bail!("{app} stands still");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        ensure!(child.wait()?.success(), "{app}");
+        let restore = ["restore", "good.tar.gz", "--into", &format!("shop/{app}")];
+        bench.run_within(&restore, &[], Duration::from_secs(60))?;
         bench.assert_same_objects("one", app)?;
     }
     Ok(())

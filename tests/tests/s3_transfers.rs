@@ -1,8 +1,8 @@
 //! Apps with objects in a bucket, there and back by the real binary: bytes, metadata, keys, archives in buckets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use coffer_tests::s3::{Action, Bench, Ceph, Put, Rule, server};
 use coffer_tests::{Contents, Random};
@@ -279,16 +279,7 @@ fn little_memory_makes_slow_and_never_still() -> Result<()> {
         let (url, app) = (format!("s3://{}/archives/{number}", bench.bucket.name()), format!("shop/to{number}"));
         let export = ["export", "shop/one", "--no-encryption", "--compression", "none", "-o", &url];
         for arguments in [&export[..], &["restore", &url, "--into", &app]] {
-            let mut child = bench.coffer.command().args(arguments).env("COFFER_SERVER_MEMORY", memory).spawn()?;
-            let begun = Instant::now();
-            while child.try_wait()?.is_none() {
-                if begun.elapsed() > Duration::from_secs(50) {
-                    child.kill()?;
-                    bail!("{arguments:?} stands still with {memory}");
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            ensure!(child.wait()?.success(), "{arguments:?} failed with {memory}");
+            bench.run_within(arguments, &[("COFFER_SERVER_MEMORY", memory)], Duration::from_secs(50))?;
         }
         bench.assert_same_objects("one", &format!("to{number}"))?;
     }

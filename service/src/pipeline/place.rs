@@ -1,7 +1,7 @@
 //! Where an archive is: a file, standard input, or an object in a bucket.
 
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl ArchivePlace {
     pub async fn open(&self) -> Result<(ArchiveInput, Option<u64>)> {
         match self {
             Self::File(path) => {
-                let length = std::fs::metadata(path).ok().map(|metadata: Metadata| metadata.len());
+                let length = std::fs::metadata(path).ok().map(|metadata| metadata.len());
                 Ok((ArchiveInput::open(path)?, length))
             }
             Self::Object { store, key, name } => {

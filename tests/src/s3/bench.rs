@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rusqlite::Connection;
 
 use super::{Bucket, Content, Proxy, Server, server};
@@ -98,6 +99,28 @@ impl Bench {
     /// The binary can't be run.
     pub fn restore(&self, archive: &str, app: &str) -> Result<Outcome> {
         self.coffer.run(["restore", archive, "--into", &format!("shop/{app}")])
+    }
+
+    /// Runs the binary with further variables; it has to end well, and within `limit`.
+    ///
+    /// # Errors
+    /// It stands still, or fails.
+    pub fn run_within(&self, arguments: &[&str], variables: &[(&str, &str)], limit: Duration) -> Result<()> {
+        let mut child = self.coffer.command().args(arguments).envs(variables.iter().copied()).spawn()?;
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if begun.elapsed() > limit {
+                child.kill()?;
+                child.wait()?;
+                bail!("{arguments:?} with {variables:?} stands still");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        ensure!(status.success(), "{arguments:?} with {variables:?} ended with {status}");
+        Ok(())
     }
 
     /// An app's objects by their own names, each read whole.
