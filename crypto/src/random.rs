@@ -90,6 +90,11 @@ impl<R: ReadAt> LockedRandom<R> {
         Ok(Self { source, source_size, header })
     }
 
+    /// The id that the header tells. Nothing vouches for it before the header is opened.
+    pub fn archive_id(&self) -> ArchiveId {
+        self.header.id()
+    }
+
     /// Opens the header and checks it, and checks that the source can have the size that it has. Reads nothing, but
     /// where the archive is empty or has a size that it can't have: then its last bytes, to check them or to tell what is
     /// wrong.

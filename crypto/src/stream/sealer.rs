@@ -32,7 +32,16 @@ impl<W: Write> Sealer<W> {
     /// [`Error::Unusable`](crate::Error::Unusable) where there are no recipients or too many,
     /// [`Error::Io`](crate::Error::Io) from the output and from the operating system's random numbers.
     pub fn new(out: W, recipients: &Recipients) -> Result<Self> {
-        Self::with_key(out, recipients, &ArchiveKey::random()?, ArchiveId::random()?)
+        Self::with_id(out, recipients, ArchiveId::random()?)
+    }
+
+    /// As [`Sealer::new`], under an id that its caller has drawn for this archive and for no other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sealer::new`].
+    pub fn with_id(out: W, recipients: &Recipients, id: ArchiveId) -> Result<Self> {
+        Self::with_key(out, recipients, &ArchiveKey::random()?, id)
     }
 
     /// The key and the id must never have been used before.
