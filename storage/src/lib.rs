@@ -28,5 +28,5 @@ pub use object::{
 #[cfg(feature = "s3")]
 pub use object::{
     Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
-    S3Store, S3Upload, Support,
+    S3Store, S3Upload, Support, UnfinishedUpload,
 };

@@ -21,7 +21,7 @@ pub use local::LocalFolder;
 #[cfg(feature = "s3")]
 pub use s3::{
     Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
-    S3Store, S3Upload, Support,
+    S3Store, S3Upload, Support, UnfinishedUpload,
 };
 
 /// What a store knows of an object beside its bytes.

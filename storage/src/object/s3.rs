@@ -25,6 +25,7 @@ mod range;
 mod send;
 mod settings;
 mod stage;
+mod unfinished;
 mod upload;
 mod whole;
 
@@ -32,6 +33,7 @@ pub use client::S3Client;
 pub use probe::{S3Probe, Support};
 pub use range::S3RangeReader;
 pub use settings::{Checksums, EntityTags, ListingOrder, S3Credentials, S3Settings};
+pub use unfinished::UnfinishedUpload;
 pub use whole::S3Upload;
 
 use failure::{failed, is_missing};
@@ -77,6 +79,12 @@ impl S3Store {
 }
 
 impl S3Store {
+    /// How its server is reached.
+    #[must_use]
+    pub fn settings(&self) -> &S3Settings {
+        self.place.client.settings()
+    }
+
     /// A place below this one that is nobody's, and that listings of this one pass over.
     ///
     /// # Errors
