@@ -121,6 +121,7 @@ impl Stage {
             let event = match event {
                 Event::Manifest(manifest) => {
                     same_id(&manifest, id)?;
+                    self.keys.check_expected(&manifest)?;
                     told = Some(manifest.archive_id.clone());
                     Event::Manifest(manifest)
                 }

@@ -55,6 +55,8 @@ pub struct Packing {
     pub compression: Compression,
     /// Who vouches for it, if anybody does.
     pub signing_key: Option<Arc<SigningKey>>,
+    /// The id that it gets: fresh, and for this archive alone.
+    pub archive_id: ArchiveId,
 }
 
 impl Packing {
@@ -114,7 +116,7 @@ pub(super) fn write_archive(
     transfer: &Transfer,
     turn: Option<Permit>,
 ) -> Result<Summary> {
-    let mut output = Output::begin(&packing.sealing, out)?;
+    let mut output = Output::begin(packing, out)?;
     drop(turn);
     let summary = fill(front, &mut items, packing, &mut output, transfer)?;
     output.finish()?;
@@ -128,7 +130,7 @@ fn fill(
     output: &mut Output<'_>,
     transfer: &Transfer,
 ) -> Result<Summary> {
-    let id = output.archive_id()?;
+    let id = packing.archive_id;
     let manifest = Manifest { archive_id: id.to_string(), ..front.manifest };
     let mut writer = Writer::new(output, &manifest, packing.compression)?;
     writer.structure(&front.schema, &front.pre_data, &front.post_data)?;
@@ -170,21 +172,15 @@ enum Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn begin(sealing: &Sealing, out: &'a mut PipeWriter) -> Result<Self> {
-        Ok(match sealing {
+    fn begin(packing: &Packing, out: &'a mut PipeWriter) -> Result<Self> {
+        Ok(match &packing.sealing {
             Sealing::Plain => Self::Plain(out),
-            Sealing::Sealed(recipients) => Self::Sealed(Box::new(Sealer::new(out, recipients)?)),
+            Sealing::Sealed(recipients) => {
+                Self::Sealed(Box::new(Sealer::with_id(out, recipients, packing.archive_id)?))
+            }
         })
     }
 
-    fn archive_id(&self) -> Result<ArchiveId> {
-        match self {
-            Self::Plain(_) => Ok(ArchiveId::random()?),
-            Self::Sealed(sealer) => Ok(sealer.archive_id()),
-        }
-    }
-
-    /// Writes what makes the archive whole.
     fn finish(self) -> Result<()> {
         match self {
             Self::Plain(_) => Ok(()),

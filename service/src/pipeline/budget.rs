@@ -74,6 +74,12 @@ impl Budget {
         }
     }
 
+    /// How many transfers that reserve so much each can run at once, none waiting for another.
+    #[must_use]
+    pub fn transfers_at_once(&self, bytes_each: u64) -> usize {
+        (self.reserves.total / units(bytes_each).max(1)).max(1) as usize
+    }
+
     /// Waits for what a transfer needs before it begins, for a minute at most.
     ///
     /// # Errors

@@ -3,11 +3,11 @@
 mod ahead;
 mod objects;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coffer_archive::{Engine, FORMAT, Manifest, RowEncoding, fingerprint};
+use coffer_archive::{Engine, FORMAT, Manifest, RowEncoding, Summary, fingerprint};
 use coffer_storage::Dump;
 use tokio::runtime::Handle;
 
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// What an export's stages hold by construction: a chunk of rows in the making, a member plain and packed, a segment,
 /// the database's own cache.
-const RESERVE_BYTES: u64 = 4 << 20;
+pub(crate) const EXPORT_BYTES: u64 = 4 << 20;
 /// Items between the reading of the app and the writing of the archive.
 const ITEMS: usize = 4;
 /// Bytes in a piece of the archive, and pieces on their way to whoever takes them.
@@ -36,7 +36,11 @@ pub struct Export {
     budget: Budget,
     reserve: Permit,
     transfer: Arc<Transfer>,
+    made: Made,
 }
+
+/// What was made, once all of it has been written.
+pub type Made = Arc<OnceLock<Summary>>;
 
 impl Export {
     /// Takes the snapshot, and reads and checks the structure.
@@ -60,14 +64,20 @@ impl Export {
         taker_bytes: u64,
     ) -> Result<Self> {
         app.must_exist().await?;
-        let reserve = budget.reserve(RESERVE_BYTES + taker_bytes).await?;
+        let reserve = budget.reserve(EXPORT_BYTES + taker_bytes).await?;
         let dump = app.database.dump().await.map_err(|error| Error::from(error).about(about(&app)))?;
         let front = front(&app, dump.as_ref(), transfer.started());
         let trying = front.clone();
         let tried = tokio::task::spawn_blocking(move || trying.try_out()).await.map_err(|_| Error::StageLost)?;
         tried.map_err(|error| error.about(about(&app)))?;
         transfer.add_skipped(front.manifest.skipped.len() as u64);
-        Ok(Self { app, dump, front, packing, budget, reserve, transfer })
+        Ok(Self { app, dump, front, packing, budget, reserve, transfer, made: Made::default() })
+    }
+
+    /// Where the summary will be found once the archive has come out whole.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        Arc::clone(&self.made)
     }
 
     /// What the app holds and the archive will not, each with its kind and name.
@@ -81,7 +91,7 @@ impl Export {
     /// stops the work; a receiver that takes nothing for `idle` ends it.
     #[must_use]
     pub fn start(self, idle: Duration) -> Receiver<Bytes> {
-        let Self { app, dump, front, packing, budget, reserve, transfer } = self;
+        let Self { app, dump, front, packing, budget, reserve, transfer, made } = self;
         let (pieces, archive) = pipe(PIECES);
         let (items_in, items) = pipe(ITEMS);
         let reading = Arc::clone(&transfer);
@@ -100,7 +110,8 @@ impl Export {
             let working = Arc::clone(&transfer);
             let stage = tokio::task::spawn_blocking(move || {
                 let written = write_archive(front, items, &packing, &mut out, &working, turn);
-                out.end(written.map(|_| ()), |error| working.end(Some(error)));
+                let written = written.map(|summary| drop(made.set(summary)));
+                out.end(written, |error| working.end(Some(error)));
                 drop(reserve);
             });
             // A stage that panicked has dropped its pipe, which reads as a failure.

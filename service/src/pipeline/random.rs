@@ -12,13 +12,61 @@ use tokio::task::spawn_blocking;
 use super::archive_in::{blame, passphrase_turn, same_id};
 use super::place::{ArchivePlace, Seekable};
 use super::trust::{ReadKeys, manifest_id};
-use super::{Budget, Transfer};
+use super::{Budget, Direction, Transfer};
 use crate::{Error, Result};
 
 /// What is read of a file at first: the header of a sealed archive, the magic of a plain one.
 const FRONT_BYTES: u64 = 8 << 10;
 /// The first bytes by which members of ours are told.
 const DETECT_BYTES: usize = 20;
+
+/// What the first bytes of an archive tell to everybody.
+pub(crate) struct ArchiveHead {
+    /// The id in the header of a sealed archive, which nothing vouches for before it is opened.
+    pub(crate) id: Option<ArchiveId>,
+}
+
+impl ArchiveHead {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::File`] naming it; [`Error::Crypto`] where it is sealed and its header is none.
+    pub(crate) async fn read(place: &ArchivePlace) -> Result<Self> {
+        let transfer = Transfer::begin(Direction::Verify, None)?;
+        Self::in_thread(
+            place,
+            move |file| {
+                let id =
+                    is_sealed(&file.front).then(|| LockedRandom::read(Arc::new(file).into_source())).transpose()?;
+                Ok(Self { id: id.map(|locked| locked.archive_id()) })
+            },
+            transfer,
+        )
+        .await
+    }
+
+    /// How long the archive is.
+    ///
+    /// # Errors
+    /// As [`ArchiveHead::read`].
+    pub(crate) async fn size_of(place: &ArchivePlace) -> Result<u64> {
+        let transfer = Transfer::begin(Direction::Verify, None)?;
+        Self::in_thread(place, |file| Ok(file.size), transfer).await
+    }
+
+    async fn in_thread<T: Send + 'static>(
+        place: &ArchivePlace,
+        look: impl FnOnce(CountedFile) -> Result<T> + Send + 'static,
+        transfer: Arc<Transfer>,
+    ) -> Result<T> {
+        let (place, runtime) = (place.clone(), Handle::current());
+        let looking = spawn_blocking(move || {
+            let file = CountedFile::open(&place, &transfer, &runtime)?;
+            look(file.ok_or_else(|| Error::Usage(format!("{place} is no file")))?)
+        });
+        looking.await.map_err(|_| Error::StageLost)?
+    }
+}
 
 /// An archive that is read at random. Blocks: use it in a thread.
 pub(crate) struct RandomArchive {
@@ -81,6 +129,9 @@ impl RandomArchive {
         };
         let archive = Self { reader: RandomReader::open(layer, Limits::default())?, id, file, name };
         archive.vouch(keys)?;
+        if keys.expected.is_some() {
+            keys.check_expected(&archive.manifest()?)?;
+        }
         Ok(Some(archive))
     }
 

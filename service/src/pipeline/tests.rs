@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_crypto::{Identity, Recipients, Unlock};
+use coffer_crypto::{ArchiveId, Identity, Recipients, Unlock};
 use coffer_storage::testing::{Fault, FaultPoint, Faulty};
 use coffer_storage::{LocalFolder, PostgresOptions, SqliteDatabase};
 use tempfile::TempDir;
@@ -64,7 +64,12 @@ impl Place {
     async fn export(&self, app: App) -> Result<Vec<u8>> {
         let transfer = Transfer::begin(Direction::Export, None)?;
         let sealing = Sealing::Sealed(Recipients::keys(vec![self.identity.recipient()])?);
-        let packing = Packing { sealing, compression: coffer_archive::Compression::default(), signing_key: None };
+        let packing = Packing {
+            sealing,
+            compression: coffer_archive::Compression::default(),
+            signing_key: None,
+            archive_id: ArchiveId::random().unwrap(),
+        };
         let export = Export::prepare(app, packing, self.budget.clone(), Arc::clone(&transfer)).await?;
         let mut archive = export.start(Duration::from_secs(10));
         let mut bytes = Vec::new();

@@ -29,6 +29,8 @@ pub enum Direction {
     Import,
     /// Read and checked alone.
     Verify,
+    /// Several archives on their way into a vault.
+    Backup,
 }
 
 /// Why a transfer is to stop.
@@ -38,12 +40,14 @@ pub enum Cancel {
     Asked,
     /// Its client is gone.
     ClientLeft,
+    /// The service is told to stop, and does not wait for it any longer.
+    Stopping,
 }
 
 impl Cancel {
     fn error(self) -> Error {
         match self {
-            Self::Asked => Error::Interrupted,
+            Self::Asked | Self::Stopping => Error::Interrupted,
             Self::ClientLeft => Error::Left("the client went away before all of it stood"),
         }
     }
@@ -54,7 +58,7 @@ pub struct Transfer {
     id: String,
     direction: Direction,
     app: Option<AppName>,
-    started: jiff::Timestamp,
+    started: Mutex<jiff::Timestamp>,
     bytes: AtomicU64,
     entries: AtomicU64,
     vanished: AtomicU64,
@@ -110,7 +114,7 @@ impl Transfer {
             id: format!("tr_{:016x}", u64::from_be_bytes(id)),
             direction,
             app,
-            started: jiff::Timestamp::now(),
+            started: Mutex::new(jiff::Timestamp::now()),
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             vanished: AtomicU64::new(0),
@@ -127,10 +131,27 @@ impl Transfer {
         &self.id
     }
 
+    /// Which way its data goes.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// When it began.
     #[must_use]
     pub fn started(&self) -> jiff::Timestamp {
-        self.started
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that it begins only now: its turn has come.
+    pub fn start_now(&self) {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = jiff::Timestamp::now();
+    }
+
+    /// Why it is to stop, where it is.
+    #[must_use]
+    pub fn cancelled(&self) -> Option<Cancel> {
+        self.cancelled.get().copied()
     }
 
     /// Counts bytes of the archive.
@@ -205,6 +226,9 @@ impl Transfer {
         if outcome.is_some() {
             return;
         }
+        // Stages that are broken off say what they saw of it, and not why.
+        let why = error.and(self.cancelled()).map(Cancel::error);
+        let error = why.as_ref().or(error);
         match error {
             None => tracing::info!(transfer = %self, bytes = self.bytes(), entries = self.entries(), "transfer done"),
             Some(error) => tracing::warn!(transfer = %self, bytes = self.bytes(), %error, "transfer failed"),
@@ -231,7 +255,7 @@ impl Transfer {
             source: self.app.as_ref().map(|app| app.source.to_string()),
             app: self.app.as_ref().map(|app| app.app.to_string()),
             state,
-            started: self.started.to_string(),
+            started: self.started().to_string(),
             finished: outcome.as_ref().map(|ended| ended.at.to_string()),
             bytes: self.bytes(),
             entries: self.entries(),
@@ -272,9 +296,9 @@ impl Transfers {
         }
     }
 
-    /// Cancels those that are running.
+    /// Cancels those that are running, as the service stops.
     pub fn cancel_all(&self) {
-        self.running().iter().for_each(|transfer| transfer.cancel(Cancel::Asked));
+        self.running().iter().for_each(|transfer| transfer.cancel(Cancel::Stopping));
     }
 
     fn running(&self) -> Vec<Arc<Transfer>> {

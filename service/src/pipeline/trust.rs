@@ -1,8 +1,9 @@
 //! Who wrote an archive: the signature in its summary, held against the keys that its reader trusts.
 
-use coffer_archive::{Signature, Summary};
+use coffer_archive::{Manifest, Signature, Summary};
 use coffer_crypto::{ArchiveId, Unlock, VerifyingKey};
 
+use crate::name::AppName;
 use crate::{Error, Result};
 
 /// All that a reader brings to an archive: what opens it, and whose word it takes.
@@ -12,6 +13,40 @@ pub struct ReadKeys {
     pub unlock: Unlock,
     /// Who must have written it.
     pub trust: Trust,
+    /// Which archive it must be, where that is known.
+    pub expected: Option<Expected>,
+}
+
+/// An archive that was looked up under its name: another one in its place is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Its id.
+    pub id: ArchiveId,
+    /// The app that it was made of.
+    pub app: AppName,
+}
+
+impl ReadKeys {
+    /// Holds an archive's manifest to what was expected.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub(super) fn check_expected(&self, manifest: &Manifest) -> Result<()> {
+        let Some(Expected { id, app }) = &self.expected else { return Ok(()) };
+        let is_it = manifest.archive_id == id.to_string()
+            && manifest.source == app.source.as_str()
+            && manifest.app == app.app.as_str();
+        if is_it {
+            return Ok(());
+        }
+        Err(Error::Mismatch(format!(
+            "another archive stands in the place of this backup: one of {:.200}/{:.200} of {:.40}, with the id {:.40}",
+            manifest.source.escape_debug(),
+            manifest.app.escape_debug(),
+            manifest.created.escape_debug(),
+            manifest.archive_id.escape_debug()
+        )))
+    }
 }
 
 /// The public keys of those whose archives are taken. Without any, unsigned ones and those of everybody are.

@@ -66,7 +66,12 @@ async fn what_an_archive_lacks_is_told_at_both_ends() {
     let place = Place::new();
     let skipped: Vec<_> = (0..25).map(|number| format!("foreign table \"f\u{7}{number}\"")).collect();
     let transfer = Transfer::begin(Direction::Export, None).unwrap();
-    let packing = Packing { sealing: Sealing::Plain, compression: Compression::default(), signing_key: None };
+    let packing = Packing {
+        sealing: Sealing::Plain,
+        compression: Compression::default(),
+        signing_key: None,
+        archive_id: ArchiveId::random().unwrap(),
+    };
     let app = lossy(&place, skipped.clone());
     let export = Export::prepare(app, packing, place.budget.clone(), Arc::clone(&transfer)).await.unwrap();
     assert_eq!(export.skipped(), skipped);
@@ -87,7 +92,12 @@ async fn what_an_archive_lacks_is_told_at_both_ends() {
 async fn a_front_that_no_archive_can_have_is_refused_before_anything_is_answered() {
     let place = Place::new();
     let transfer = Transfer::begin(Direction::Export, None).unwrap();
-    let packing = Packing { sealing: Sealing::Plain, compression: Compression::default(), signing_key: None };
+    let packing = Packing {
+        sealing: Sealing::Plain,
+        compression: Compression::default(),
+        signing_key: None,
+        archive_id: ArchiveId::random().unwrap(),
+    };
     let app = lossy(&place, vec!["x".repeat(1 << 20)]);
     let Err(error) = Export::prepare(app, packing, place.budget.clone(), transfer).await else {
         panic!("it would have been answered with 200");
