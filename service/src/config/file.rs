@@ -5,6 +5,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::s3::S3Section;
+use super::schedule::ScheduleSection;
+use super::state::StateSection;
+use super::vault::VaultSection;
 use crate::{Error, Result};
 
 /// The file as it is written; what it leaves out has a default.
@@ -18,7 +21,13 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub(super) s3: S3Section,
     #[serde(default)]
+    pub(super) state: StateSection,
+    #[serde(default)]
+    pub(super) vault: Vec<VaultSection>,
+    #[serde(default)]
     pub(super) source: Vec<SourceSection>,
+    #[serde(default)]
+    pub(super) schedule: Vec<ScheduleSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -39,6 +48,8 @@ pub(super) struct KeySection {
     pub(super) signing_key_file: Option<String>,
     #[serde(default)]
     pub(super) require_encryption: bool,
+    #[serde(default)]
+    pub(super) trust: Vec<String>,
 }
 
 /// It has no `Debug`, as its URLs may hold passwords.
@@ -55,6 +66,9 @@ pub(super) struct SourceSection {
     pub(super) s3: Option<S3Section>,
     #[serde(default)]
     pub(super) recipients: Vec<String>,
+    pub(super) before: Option<Vec<String>>,
+    pub(super) after: Option<Vec<String>>,
+    pub(super) hook_timeout: Option<String>,
 }
 
 impl ConfigFile {

@@ -21,6 +21,8 @@ pub struct KeyFiles {
     pub signing_key_file: Option<PathBuf>,
     /// Whether an archive may be written plain.
     pub require_encryption: bool,
+    /// Whose signatures restores from a vault take, beside the service's own; public keys.
+    pub trust: Vec<String>,
 }
 
 /// The keys themselves.

@@ -227,6 +227,19 @@ fn split(url: &str) -> Result<(&str, &str)> {
     Ok((bucket, rest))
 }
 
+/// What stands below a prefix, and its URL: `s3://bucket/prefix`, in which nothing stands for anything else.
+///
+/// # Errors
+/// [`Error::Usage`] where the bucket is missing.
+pub(super) fn prefix(url: &str, client: &S3Client) -> Result<(S3Store, String)> {
+    let pattern = BucketPattern::new(url, client.clone())?;
+    if pattern.has_place() {
+        return Err(Error::Usage(format!("{PLACE} has no place in it: apps have folders of their own there")));
+    }
+    let store = S3Store::new(client.clone(), pattern.bucket.as_str(), pattern.prefix.as_str());
+    Ok((store, pattern.url()))
+}
+
 /// One object by its URL; none where the text is not one of S3.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use coffer_crypto::Recipient;
 use coffer_storage::{LocalFolder, ObjectStore, S3Client};
 
 use super::file::SourceSection;
+use super::hooks::Hooks;
 use super::keys::parse_recipients;
 use super::login::Login;
 use super::pattern::{PLACE, Pattern};
@@ -26,6 +27,8 @@ pub struct Source {
     pub objects: Option<ObjectsPattern>,
     /// Who can open its archives, in place of those in `[keys]`.
     pub recipients: Vec<Recipient>,
+    /// What runs before and after a backup of one of its apps.
+    pub hooks: Hooks,
 }
 
 /// Where each app's database is, by engine.
@@ -54,6 +57,7 @@ impl Source {
             database: DatabasePattern::Sqlite(Pattern::new(base, "apps/{app}/data.db")),
             objects: Some(ObjectsPattern::Folder(Pattern::new(base, "apps/{app}/files"))),
             recipients: Vec::new(),
+            hooks: Hooks::default(),
         })
     }
 
@@ -69,6 +73,7 @@ impl Source {
             other => other,
         };
         let own_s3 = section.s3.take();
+        let hooks = Hooks::new(section.before.take(), section.after.take(), section.hook_timeout.as_deref());
         let objects = section.objects.as_deref().map(|url| match url.starts_with(s3::SCHEME) {
             true => {
                 let settings = own_s3.clone().unwrap_or_default().or(s3).settings(base, environment)?;
@@ -81,6 +86,7 @@ impl Source {
             false => path_pattern(base, "objects", "file:", url).map(ObjectsPattern::Folder),
         });
         let source = Self {
+            hooks: hooks.map_err(about)?,
             objects: objects.transpose().map_err(about)?,
             recipients: parse_recipients(&section.recipients, &format!("[[source]] {name:?}"))?,
             name: name.parse()?,
@@ -134,6 +140,13 @@ impl Source {
             DatabasePattern::Postgres(pattern) => pattern.unlisted(),
             DatabasePattern::Sqlite(_) => None,
         }
+    }
+
+    /// Whether a pattern over `SOURCE/APP` may mean apps of this source.
+    #[must_use]
+    pub fn could_be_of(&self, apps: &str) -> bool {
+        let source = apps.split('/').next().unwrap_or_default();
+        glob::Pattern::new(source).is_ok_and(|pattern| pattern.matches(self.name.as_str()))
     }
 
     /// Refuses the name of an app that this source can't have.

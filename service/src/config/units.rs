@@ -62,9 +62,9 @@ impl FromStr for ByteSize {
     }
 }
 
-/// A duration, written as `500ms`, `90s`, `2m` or `1h`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+/// A duration, written as `500ms`, `90s`, `2m`, `1h` or `7d`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     let millis = units.iter().find_map(|(unit, factor)| {
         let digits = text.strip_suffix(unit)?;
         digits.trim().parse::<u64>().ok()?.checked_mul(*factor)
@@ -72,7 +72,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration> {
     millis
         .filter(|millis| *millis > 0)
         .map(Duration::from_millis)
-        .ok_or_else(|| Error::Usage(format!("{text:?} is no duration: write it as 90s, 2m or 1h")))
+        .ok_or_else(|| Error::Usage(format!("{text:?} is no duration: write it as 90s, 2m, 1h or 7d")))
 }
 
 #[cfg(test)]
