@@ -1,0 +1,16 @@
+//! The catalogue: which backups there are and where, in the service's own database.
+
+mod backups;
+mod connect;
+mod jobs;
+mod record;
+mod worker;
+mod writes;
+
+pub(crate) use backups::Claim;
+pub use backups::{Attempt, BackupFilter};
+pub use connect::Catalog;
+pub use jobs::{Job, JobKind, JobState, NewJob};
+pub use record::{Backup, BackupId, Place, Record, State, Trigger};
+pub(crate) use worker::Heartbeat;
+use worker::Worker;
