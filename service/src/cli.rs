@@ -2,14 +2,18 @@
 
 mod apps;
 mod archive;
+mod backup;
+mod backups;
 mod buckets;
 mod config_check;
 mod entries;
 mod export;
 mod extract;
+mod first_start;
 mod flags;
 mod keygen;
 mod new_file;
+mod place;
 mod report;
 mod restore;
 mod rewrap;
@@ -42,7 +46,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 10 no such app or archive, 11 busy, 12 wrong passphrase or key,
+Exit codes: 0 done, 1 failed, 2 usage, 3 some of several apps failed, 10 no such app or archive, 11 busy, 12 wrong passphrase or key,
 13 archive damaged, cut short, or without the signature asked for, 130 interrupted.";
 
 #[derive(Subcommand)]
@@ -57,6 +61,9 @@ enum Command {
     Extract(extract::Extract),
     Verify(archive::Verify),
     Rewrap(rewrap::Rewrap),
+    Backup(backup::Backup),
+    #[command(subcommand)]
+    Backups(backups::Backups),
     Keygen(keygen::Keygen),
     /// Look at the configuration
     #[command(subcommand)]
@@ -77,8 +84,8 @@ impl Command {
     /// A service tells what it does; a command tells how it ended by itself.
     fn log_level(&self) -> &'static str {
         match self {
-            Self::Serve(_) => "info",
-            _ => "warn,coffer::pipeline::transfer=off",
+            Self::Serve(_) => "info,sqlx=error",
+            _ => "warn,sqlx=error,coffer::pipeline::transfer=off",
         }
     }
 }
@@ -124,6 +131,8 @@ impl Cli {
             Command::Extract(extract) => extract.run(&load()?, report).await,
             Command::Verify(verify) => verify.run(&load()?, report).await,
             Command::Rewrap(rewrap) => rewrap.run(&load()?, report).await,
+            Command::Backup(backup) => backup.run(&load()?, report).await,
+            Command::Backups(backups) => backups.run(&load()?, report).await,
             Command::Keygen(keygen) => keygen.run(report),
             Command::Config(ConfigCommand::Check(check)) => check.run(&load()?, report).await,
             Command::Completions { shell } => {

@@ -44,7 +44,7 @@ impl Demo {
         let token = Token::load(&config)?;
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Error::Io)?;
         let client = Client::new(&listener, &config)?;
-        let service = Service::new(config.clone(), config.keys.load()?, None, token);
+        let service = Service::open(config.clone(), token).await?;
         let serving = tokio::spawn(service.serve(listener, std::future::pending()));
         let moved = self.move_app(&client, &folder.path().join("acme.coffer"), report).await;
         serving.abort();

@@ -27,7 +27,7 @@ pub enum Error {
     /// There is no such app, archive or transfer.
     #[error("{0}")]
     NotFound(String),
-    /// Another import of this app is running.
+    /// Another one is at work on it: an import of the app, or the writing of a backup.
     #[error("{0}")]
     Busy(String),
     /// Too many transfers run at once.
@@ -54,6 +54,9 @@ pub enum Error {
     /// The other side of a transfer went away.
     #[error("the transfer was broken off: {0}")]
     Left(&'static str),
+    /// What ran it has ended before it was done.
+    #[error("{0}")]
+    Stopped(&'static str),
     /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
@@ -75,6 +78,36 @@ pub enum Error {
         what: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The service's own database.
+    #[error("the state in {place}: {why}")]
+    State {
+        /// Where it is.
+        place: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// A command of the operator's that runs around a backup.
+    #[error("{0}")]
+    Hook(String),
+    /// A key of a request was used before, for another one.
+    #[error("this Idempotency-Key was used for another request before: take a new one for each")]
+    KeyReused,
+    /// A backup that is not to be deleted so.
+    #[error("{0}")]
+    Kept(String),
+    /// A part of an archive that it does not have.
+    #[error("the archive has {0} bytes, and none of those that the header Range asks for")]
+    NoSuchPart(u64),
+    /// Some of several apps failed; each has been told.
+    #[error("{failed} of {all} {what} failed")]
+    Some {
+        /// Of what.
+        what: &'static str,
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        all: usize,
     },
     /// Inside the archive's tar or compressed layer.
     #[error(transparent)]
@@ -109,7 +142,7 @@ pub enum Outcome {
     NotEmpty,
     /// A file is there already.
     Exists,
-    /// Another import runs.
+    /// Another one is at work on it.
     Busy,
     /// The app or the archive holds what can't be carried, or not to there.
     CannotCarry,
@@ -141,6 +174,18 @@ pub enum Outcome {
     Stalled,
     /// The other side left.
     Left,
+    /// The service's own database failed.
+    State,
+    /// A command of the operator's failed.
+    Hook,
+    /// Some of several apps failed.
+    Some,
+    /// A request's key was used for another one.
+    KeyReused,
+    /// A range that there is nothing of.
+    Range,
+    /// A backup that must not go.
+    Kept,
     /// Interrupted by the user.
     Interrupted,
 }
@@ -158,7 +203,7 @@ impl Outcome {
             Self::NotFound => (10, 404, "not-found", "There is no such thing"),
             Self::NotEmpty => (1, 409, "not-empty", "The app is not empty"),
             Self::Exists => (1, 409, "exists", "It is there already"),
-            Self::Busy => (11, 409, "busy", "Another import of this app runs"),
+            Self::Busy => (11, 409, "busy", "Another one is at work on it"),
             Self::CannotCarry => (1, 422, "cannot-carry", "It holds what can't be carried"),
             Self::Changed => (1, 409, "changed", "The app changed while it was read"),
             Self::WrongKey => (12, 422, "wrong-key", "Wrong passphrase or key"),
@@ -174,6 +219,12 @@ impl Outcome {
             Self::S3 => (1, 502, "s3", "The object store failed"),
             Self::Stalled => (1, 408, "stalled", "The transfer stalled"),
             Self::Left => (1, 400, "broken-off", "The transfer was broken off"),
+            Self::State => (1, 503, "state", "The service's own database failed"),
+            Self::Hook => (1, 500, "hook", "A command around the backup failed"),
+            Self::KeyReused => (1, 422, "key-reused", "The key of the request was used for another one"),
+            Self::Range => (2, 416, "range", "There is no such part"),
+            Self::Kept => (1, 403, "kept", "The backup is kept"),
+            Self::Some => (3, 500, "some-failed", "Some of several failed"),
             Self::Interrupted => (130, 503, "interrupted", "It was interrupted"),
         }
     }
@@ -182,7 +233,7 @@ impl Outcome {
     #[must_use]
     pub const fn retry_after(self) -> Option<u32> {
         match self {
-            Self::Overloaded | Self::Unreachable => Some(RETRY_AFTER_SECONDS),
+            Self::Overloaded | Self::Unreachable | Self::State => Some(RETRY_AFTER_SECONDS),
             _ => None,
         }
     }
@@ -224,8 +275,14 @@ impl Error {
             Self::Exists(_) => Outcome::Exists,
             Self::Stalled(_) => Outcome::Stalled,
             Self::Left(_) => Outcome::Left,
-            Self::Interrupted => Outcome::Interrupted,
+            Self::Interrupted | Self::Stopped(_) => Outcome::Interrupted,
             Self::StageLost => Outcome::Failed,
+            Self::State { .. } => Outcome::State,
+            Self::Hook(_) => Outcome::Hook,
+            Self::Some { .. } => Outcome::Some,
+            Self::KeyReused => Outcome::KeyReused,
+            Self::NoSuchPart(_) => Outcome::Range,
+            Self::Kept(_) => Outcome::Kept,
             Self::File { source, .. } | Self::Io(source) => io_outcome(source),
             Self::Archive(error) => archive_outcome(error),
             Self::Crypto(error) => crypto_outcome(error),

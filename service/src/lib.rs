@@ -3,14 +3,18 @@
 //! This crate is the service: the command line, the REST calls, and the pipeline that both share. It knows the archive
 //! format, the sealed layer and the stores, which do not know one another.
 
+pub mod catalog;
 mod cli;
 pub mod config;
 mod demo;
 mod error;
 pub mod http;
+mod jobs;
 pub mod name;
 pub mod pipeline;
 mod progress;
+mod sheet;
+pub mod vault;
 
 pub use cli::run;
 pub use error::{Error, Outcome, Result};

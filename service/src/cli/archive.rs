@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::entries::Entries;
 use super::flags::ReadFlags;
+use super::place;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::pipeline::{ArchivePlace, Budget, Contents, Direction, RandomArchive, ReadKeys, Transfer, check};
@@ -43,7 +44,7 @@ pub(super) struct Verify {
 
 #[derive(Args)]
 struct ArchiveFlags {
-    /// The archive: a file, `s3://BUCKET/KEY`, or `-` for standard input
+    /// The archive: a file, `s3://BUCKET/KEY`, a backup's id (`bk_…`), or `-` for standard input
     archive: PathBuf,
     #[command(flatten)]
     keys: ReadFlags,
@@ -55,7 +56,7 @@ impl Inspect {
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);
         let entries = self.entries.then(|| Entries::new(*report));
-        let place = config.archive(&self.archive.archive)?;
+        let (place, keys) = place::find(config, &self.archive.archive, keys).await?;
         let work = inspect(place, keys, entries, &budget, &transfer);
         let (Contents { manifest, summary }, bytes) = watched(&transfer, None, work).await?;
         let mut lines = vec![
@@ -140,9 +141,8 @@ impl Verify {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let ArchiveFlags { archive, keys } = self.archive;
         let begun = Instant::now();
-        let place = config.archive(&archive)?;
+        let (place, keys) = place::find(config, &archive, keys.keys(config)?).await?;
         let (input, total_bytes) = place.open().await?;
-        let keys = keys.keys(config)?;
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);
         let work = check(input, keys, &budget, &transfer);

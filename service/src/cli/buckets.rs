@@ -3,7 +3,7 @@
 use coffer_storage::{Checksums, EntityTags, ListingOrder, S3Probe, S3Settings, Support};
 use serde::Serialize;
 
-use crate::config::{Config, ObjectsPattern};
+use crate::config::{Config, ObjectsPattern, VaultKind};
 use crate::{Error, Result};
 
 /// How a source's server is reached.
@@ -29,9 +29,21 @@ pub(super) struct S3InForce {
 
 impl S3InForce {
     pub(super) fn of(objects: &ObjectsPattern) -> Option<Self> {
-        let ObjectsPattern::Bucket(bucket) = objects else { return None };
-        let settings: S3Settings = bucket.settings().clone();
-        Some(Self {
+        match objects {
+            ObjectsPattern::Bucket(bucket) => Some(Self::by(bucket.settings().clone())),
+            ObjectsPattern::Folder(_) => None,
+        }
+    }
+
+    pub(super) fn of_vault(vault: &VaultKind) -> Option<Self> {
+        match vault {
+            VaultKind::Bucket(store, _) => Some(Self::by(store.settings().clone())),
+            VaultKind::Folder(_) => None,
+        }
+    }
+
+    fn by(settings: S3Settings) -> Self {
+        Self {
             endpoint: settings.endpoint,
             region: settings.region,
             profile: settings.profile,
@@ -57,14 +69,15 @@ impl S3InForce {
             },
             attempts: settings.attempts.get(),
             stall_timeout: format!("{:?}", settings.stall_timeout),
-        })
+        }
     }
 }
 
 /// What a source's bucket was found to do.
 #[derive(Serialize)]
 pub(super) struct Bucket {
-    source: String,
+    /// `source NAME` or `vault NAME`.
+    of: String,
     place: String,
     list: String,
     put: String,
@@ -84,13 +97,32 @@ pub(super) async fn try_buckets(config: &Config) -> Result<Vec<(Bucket, Option<E
         let Some(ObjectsPattern::Bucket(pattern)) = &source.objects else { continue };
         let Some(store) = pattern.probe_place()? else { continue };
         let probe = Box::pin(store.probe()).await;
-        tried.push(Bucket::new(source.name.to_string(), pattern.url(), probe, pattern.settings()));
+        tried.push(Bucket::new(format!("source {}", source.name), pattern.url(), probe, pattern.settings()));
+    }
+    for vault in &config.vaults {
+        let VaultKind::Bucket(store, url) = &vault.kind else { continue };
+        let probe = Box::pin(store.place_of_ours()?.probe()).await;
+        tried.push(Bucket::new(format!("vault {}", vault.name), url.clone(), probe, store.settings()));
     }
     Ok(tried)
 }
 
+/// Whether each vault that is a folder can be written to.
+pub(super) fn try_folders(config: &Config) -> Result<()> {
+    for vault in &config.vaults {
+        let VaultKind::Folder(path) = &vault.kind else { continue };
+        if path.exists() {
+            let tried = tempfile::tempfile_in(path);
+            tried.map_err(|error| {
+                Error::file(format!("vault {}: writing into {}", vault.name, path.display()), error)
+            })?;
+        }
+    }
+    Ok(())
+}
+
 impl Bucket {
-    fn new(source: String, place: String, probe: S3Probe, settings: &S3Settings) -> (Self, Option<Error>) {
+    fn new(of: String, place: String, probe: S3Probe, settings: &S3Settings) -> (Self, Option<Error>) {
         let advice = advice(&probe, settings);
         let S3Probe { list, put, md5_entity_tags, sorted_listing, conditional_put, multipart, delete } = probe;
         let word = |result: &coffer_storage::Result<()>| {
@@ -105,16 +137,16 @@ impl Bucket {
             sorted_listing: support(sorted_listing),
             md5_etags: support(md5_entity_tags),
             advice,
-            source,
+            of,
             place,
         };
         let failure = list.and(put).and(multipart).and(delete).err();
-        let failure = failure.map(|error| Error::from(error).about(format!("source {}", bucket.source)));
+        let failure = failure.map(|error| Error::from(error).about(bucket.of.clone()));
         (bucket, failure)
     }
 
     pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.advice.iter().map(|advice| format!("source {}: {advice}", self.source))
+        self.advice.iter().map(|advice| format!("{}: {advice}", self.of))
     }
 }
 

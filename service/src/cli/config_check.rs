@@ -1,13 +1,18 @@
 //! `coffer config check`.
 
+use std::path::Path;
+
 use clap::Args;
 use coffer_crypto::Recipient;
 use serde::Serialize;
 
-use super::buckets::{Bucket, S3InForce, try_buckets};
+use super::buckets::{Bucket, S3InForce, try_buckets, try_folders};
 use super::report::Report;
 use crate::Result;
-use crate::config::{Config, DatabasePattern, ObjectsPattern, Source};
+use crate::catalog::Catalog;
+use crate::config::{
+    Config, DatabasePattern, HookCommand, ObjectsPattern, Schedule, Source, StatePlace, VaultKind, VaultPlace,
+};
 
 #[derive(Serialize)]
 struct InForce {
@@ -16,11 +21,15 @@ struct InForce {
     memory: String,
     idle_timeout: String,
     token_file: String,
+    state: String,
     recipients: Vec<String>,
     identity_file: Option<String>,
     signing_key_file: Option<String>,
     signing_public_key: Option<String>,
     require_encryption: bool,
+    trust: Vec<String>,
+    vaults: Vec<VaultInForce>,
+    schedules: Vec<ScheduleInForce>,
     sources: Vec<SourceInForce>,
     buckets: Vec<Bucket>,
     warnings: Vec<String>,
@@ -36,7 +45,39 @@ struct SourceInForce {
     import_database_password: Option<String>,
     objects: Option<String>,
     recipients: Vec<String>,
+    before: Option<String>,
+    after: Option<String>,
     s3: Option<S3InForce>,
+}
+
+#[derive(Serialize)]
+struct VaultInForce {
+    name: String,
+    url: String,
+    bandwidth: Option<String>,
+    s3: Option<S3InForce>,
+}
+
+impl VaultInForce {
+    fn of(vault: &VaultPlace) -> Self {
+        let bandwidth = vault.bandwidth.map(|most| most.to_string());
+        Self { name: vault.name.to_string(), url: vault.url(), bandwidth, s3: S3InForce::of_vault(&vault.kind) }
+    }
+}
+
+#[derive(Serialize)]
+struct ScheduleInForce {
+    name: String,
+    apps: Vec<String>,
+    cron: Option<String>,
+    keep: Option<String>,
+}
+
+impl ScheduleInForce {
+    fn of(schedule: &Schedule) -> Self {
+        let keep = schedule.keep.as_ref().map(ToString::to_string);
+        Self { name: schedule.name.to_string(), apps: schedule.apps().collect(), cron: schedule.cron.clone(), keep }
+    }
 }
 
 impl SourceInForce {
@@ -51,6 +92,8 @@ impl SourceInForce {
             objects: source.objects.as_ref().map(ObjectsPattern::url),
             s3: source.objects.as_ref().and_then(S3InForce::of),
             recipients: texts(&source.recipients),
+            before: source.hooks.before.as_ref().map(ToString::to_string),
+            after: source.hooks.after.as_ref().map(ToString::to_string),
         };
         match &source.database {
             DatabasePattern::Sqlite(path) => Self { database: format!("sqlite:{}", path.as_str()), ..in_force },
@@ -75,7 +118,7 @@ fn texts(recipients: &[Recipient]) -> Vec<String> {
 
 /// Show what is in force, and try out what the buckets can do
 ///
-/// Of a secret it tells where it is, and never what. In each bucket of a source two small objects are stored, listed, read and
+/// Of a secret it tells where it is, and never what. The state is opened, and in each bucket of a source or vault two small objects are stored, listed, read and
 /// deleted, where no app is: a server that lacks something is told of, and exit code 1 where one lacks what is needed.
 #[derive(Args)]
 pub(super) struct Check {
@@ -87,9 +130,19 @@ pub(super) struct Check {
 impl Check {
     pub(super) async fn run(self, config: &Config, report: &Report) -> Result<()> {
         let tried = if self.offline { Vec::new() } else { try_buckets(config).await? };
+        let others = if self.offline { Ok(()) } else { try_others(config).await };
         let (buckets, failures): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
         show(config, buckets, report)?;
-        failures.into_iter().flatten().next().map_or(Ok(()), Err)
+        failures.into_iter().flatten().next().map_or(others, Err)
+    }
+}
+
+/// The state, and the vaults that are folders. Nothing is made: neither is there before the first backup.
+async fn try_others(config: &Config) -> Result<()> {
+    try_folders(config)?;
+    match &config.state {
+        StatePlace::Sqlite(path) if !path.exists() => Ok(()),
+        place => Catalog::open(place).await.map(drop),
     }
 }
 
@@ -107,6 +160,10 @@ fn show(config: &Config, buckets: Vec<Bucket>, report: &Report) -> Result<()> {
         signing_key_file: config.keys.signing_key_file.as_ref().map(|file| file.display().to_string()),
         signing_public_key: signing_key.map(|key| key.public().to_string()),
         require_encryption: config.keys.require_encryption,
+        trust: config.keys.trust.clone(),
+        state: config.state.masked(),
+        vaults: config.vaults.iter().map(VaultInForce::of).collect(),
+        schedules: config.schedules.iter().map(ScheduleInForce::of).collect(),
         sources: config.sources.iter().map(SourceInForce::of).collect(),
         warnings: warnings(config, &keys, &buckets),
         buckets,
@@ -121,15 +178,40 @@ fn warnings(config: &Config, keys: &crate::config::Keys, buckets: &[Bucket]) -> 
     let mut warnings: Vec<_> = buckets.iter().flat_map(Bucket::warnings).collect();
     if let Some(file) = &config.keys.identity_file {
         let file_name = file.display();
-        let own = keys.identities.iter().map(|identity| identity.recipient().to_string()).collect::<Vec<_>>();
         if !file.exists() {
             warnings.push(format!("{file_name} does not exist: archives can be written, and not opened here"));
-        } else if keys.recipients.iter().all(|recipient| own.contains(&recipient.to_string())) {
+        }
+    }
+    warnings.extend(config.one_holder());
+    let due = config.schedules.iter().filter(|schedule| schedule.cron.is_some());
+    warnings.extend(due.map(|schedule| {
+        format!(
+            "schedule {}: this version starts nothing by its cron: call `coffer backup` from cron or a CronJob",
+            schedule.name
+        )
+    }));
+    for schedule in &config.schedules {
+        let apps = schedule.apps().filter(|apps| !config.sources.iter().any(|source| source.could_be_of(apps)));
+        warnings.extend(apps.map(|apps| format!("schedule {}: {apps:?} means no source that there is", schedule.name)));
+    }
+    for vault in &config.vaults {
+        if let VaultKind::Folder(path) = &vault.kind
+            && !path.exists()
+        {
             warnings.push(format!(
-                "{file_name} alone opens what is written: copy it off this machine, or add a second recipient whose \
-                 identity is kept elsewhere to [keys] recipients"
+                "vault {}: there is no folder {}: the first backup makes it",
+                vault.name,
+                path.display()
             ));
         }
+    }
+    for source in &config.sources {
+        let hooks = [&source.hooks.before, &source.hooks.after].into_iter().flatten();
+        let missing = hooks.map(HookCommand::program).filter(|program| !Path::new(program).exists());
+        warnings.extend(missing.map(|program| format!("source {}: there is no program {program}", source.name)));
+    }
+    if config.vaults.is_empty() {
+        warnings.push("there is no [[vault]]: no backups can be kept".into());
     }
     for source in &config.sources {
         if let DatabasePattern::Postgres(pattern) = &source.database {

@@ -1,29 +1,26 @@
 //! `coffer export`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use clap::Args;
 use coffer_archive::Compression;
-use coffer_storage::{PART_BYTES, PostgresOptions, S3Upload};
+use coffer_crypto::ArchiveId;
+use coffer_storage::{PART_BYTES, PostgresOptions};
 use serde::Serialize;
-use tokio::time::timeout;
 
 use super::flags::SealFlags;
 use super::new_file::NewFile;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::name::AppName;
-use crate::pipeline::{self, App, ArchivePlace, Budget, Direction, Packing, Receiver, Transfer};
+use crate::pipeline::{
+    self, App, ArchivePlace, Budget, Direction, GRACE, PATIENT, Packing, Receiver, Transfer, write_object, write_out,
+};
 use crate::progress::watched;
 use crate::{Error, Result};
-
-/// How long a request under way is waited for after an interrupt.
-const GRACE: Duration = Duration::from_secs(10);
-/// A command's own output is waited for as long as it takes.
-const PATIENT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Stream an app into an archive
 ///
@@ -83,6 +80,7 @@ impl Export {
             sealing: self.seal.sealing(config, source)?,
             compression: self.compression()?,
             signing_key: config.keys.signing_key()?,
+            archive_id: ArchiveId::random()?,
         };
         let target = config.archive(&self.output)?;
         let media_type = packing.media_type().0;
@@ -101,7 +99,7 @@ impl Export {
             match target {
                 ArchivePlace::Object { store, key, name } => {
                     let upload = store.upload(&key, budget.sending(), media_type)?;
-                    write_object(archive, upload, &transfer).await.map_err(|error| error.about(name))?;
+                    write_object(archive, upload, &transfer, GRACE).await.map_err(|error| error.about(name))?;
                 }
                 ArchivePlace::File(_) if to_stdout => {
                     write_out(archive, std::io::stdout(), "standard output", &transfer).await.map(drop)?;
@@ -151,49 +149,4 @@ async fn write_file(archive: Receiver<Bytes>, path: &Path, transfer: &Transfer) 
     let file = write_out(archive, new.file()?, &name, transfer).await?;
     drop(file);
     new.persist()
-}
-
-/// Sends it as it is made. The object appears once it is whole; after a failure nothing of it is left.
-async fn write_object(mut archive: Receiver<Bytes>, mut upload: S3Upload, transfer: &Transfer) -> Result<()> {
-    let sent: Result<()> = async {
-        while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
-            transfer.add_bytes(piece.len() as u64);
-            let mut writing = Box::pin(upload.write(piece));
-            let mut is_over = false;
-            let write = async {
-                let written = (&mut writing).await;
-                is_over = true;
-                Ok(written?)
-            };
-            let written = transfer.or_cancelled(write).await;
-            if !is_over {
-                // A request whose answer nobody takes would leave a part of an upload that nobody knows.
-                drop(timeout(GRACE, writing).await);
-            }
-            written?;
-        }
-        Ok(())
-    }
-    .await;
-    match sent {
-        Ok(()) => Ok(upload.finish().await?),
-        Err(error) => {
-            upload.abort().await;
-            Err(error)
-        }
-    }
-}
-
-async fn write_out<W>(mut archive: Receiver<Bytes>, mut out: W, name: &str, transfer: &Transfer) -> Result<W>
-where
-    W: Write + Send + 'static,
-{
-    while let Some(piece) = transfer.or_cancelled(archive.next()).await? {
-        transfer.add_bytes(piece.len() as u64);
-        let written = tokio::task::spawn_blocking(move || out.write_all(&piece).map(|()| out));
-        let written = transfer.or_cancelled(async { written.await.map_err(|_| Error::StageLost) }).await?;
-        out = written.map_err(|error| Error::file(format!("writing {name}"), error))?;
-    }
-    out.flush().map_err(|error| Error::file(format!("writing {name}"), error))?;
-    Ok(out)
 }

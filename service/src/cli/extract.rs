@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::flags::ReadFlags;
+use super::place;
 use super::report::Report;
 use crate::config::{ByteSize, Config};
 use crate::pipeline::{
@@ -30,7 +31,7 @@ use crate::{Error, Result};
 /// the SHA-256 of the path, and told.
 #[derive(Args)]
 pub(super) struct Extract {
-    /// The archive: a file, `s3://BUCKET/KEY`, or `-` for standard input
+    /// The archive: a file, `s3://BUCKET/KEY`, a backup's id (`bk_…`), or `-` for standard input
     archive: PathBuf,
     /// What to take: an entry's path, as `coffer inspect --entries` lists it (files are under objects/, rows under
     /// database/rows/), or a folder of them, ending in /
@@ -60,7 +61,7 @@ impl Extract {
         let transfer = Transfer::begin(Direction::Verify, None)?;
         let budget = Budget::new(config.memory);
         let begun = Instant::now();
-        let place = config.archive(&self.archive)?;
+        let (place, keys) = place::find(config, &self.archive, keys).await?;
         let work = self.extract(place, keys, &budget, &transfer, *report);
         let Done { extracted, wanted, count } = watched(&transfer, None, work).await?;
         let Extracted { files, bytes, existing } = extracted;

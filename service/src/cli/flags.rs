@@ -221,6 +221,10 @@ pub(super) struct ReadFlags {
 
 impl ReadFlags {
     pub(super) fn keys(&self, config: &Config) -> Result<ReadKeys> {
-        Ok(ReadKeys { trust: Trust::parse(&self.trust, "--trust")?, unlock: self.unlock.unlock(config)? })
+        Ok(ReadKeys {
+            trust: Trust::parse(&self.trust, "--trust")?,
+            unlock: self.unlock.unlock(config)?,
+            expected: None,
+        })
     }
 }

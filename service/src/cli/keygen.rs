@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::report::Report;
 use crate::config::write_secret;
-use crate::{Error, Result};
+use crate::{Error, Result, sheet};
 
 /// Make an identity: the secret that opens archives, and the recipient that they are sealed for
 ///
@@ -23,6 +23,9 @@ pub(super) struct Keygen {
     /// Write the secret to a new file that only you can read [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write a sheet to be printed and put away to another such file: the identity as text and QR code, and what to keep where
+    #[arg(long, value_name = "FILE", conflicts_with = "signing", requires = "output")]
+    sheet: Option<PathBuf>,
 }
 
 /// A secret, and what of it everybody may know.
@@ -40,7 +43,16 @@ impl Keygen {
         let text = format!("# public key: {public}\n{secret}");
         match &self.output {
             Some(file) => {
-                write_secret(file, &format!("{text}\n"))?;
+                // The sheet first: an identity of which its user was told nothing would be in the way of the next try.
+                if let Some(path) = &self.sheet {
+                    let identity = Identity::parse_file(&text)?;
+                    let sheet = identity.first().map(|identity| sheet::text(identity, None)).transpose()?;
+                    write_secret(path, &sheet.unwrap_or_default())?;
+                }
+                if let Err(error) = write_secret(file, &format!("{text}\n")) {
+                    drop(self.sheet.as_ref().map(std::fs::remove_file));
+                    return Err(error);
+                }
                 let file = file.display().to_string();
                 report.summary(&format!("{public}\n{}", advice(&file)), &summary(&public, &file))
             }

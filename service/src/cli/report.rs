@@ -54,6 +54,13 @@ impl Report {
         print(&mut std::io::stderr(), text);
     }
 
+    /// As [`Report::note`], where it is people who read.
+    pub(super) fn note_for_people(&self, text: &str) {
+        if !self.json {
+            self.note(text);
+        }
+    }
+
     pub(super) fn error(&self, error: &Error) {
         if self.json {
             let mut problem = serde_json::to_value(Problem::from(error)).unwrap_or(Value::Null);

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::first_start::first_start;
 use super::report::Report;
 use crate::config::Config;
 use crate::http::{Service, Token};
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 
 /// Run the service
 ///
-/// Serves exports and imports over HTTP until it is told to stop (SIGTERM or Ctrl-C), and then lets running transfers end
+/// Serves exports, imports, backups and restores over HTTP until it is told to stop (SIGTERM or Ctrl-C), and then lets running transfers end
 /// for at most 30 s. Without a configuration file the first start makes an identity and a token in ./coffer-data.
 #[derive(Args)]
 pub(super) struct Serve {
@@ -25,28 +26,16 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, config: Config, report: &Report) -> Result<()> {
-        if config.is_default() && config.keys.make_identity()? {
-            tell_of_identity(&config, report);
-        }
-        let keys = config.keys.load()?;
-        let signing_key = config.keys.signing_key()?;
+        first_start(&config, report)?;
         let token = Token::load(&config)?;
+        let service = Service::open(config.clone(), token).await?;
         let address = self.listen.as_ref().unwrap_or(&config.listen).clone();
         let failed = |error| Error::file(format!("listening on {address}"), error);
         let listener = TcpListener::bind(&address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         report.note(&format!("listening on http://{bound}"));
         report.note(&format!("the token is in {}", config.token_file.display()));
-        Service::new(config, keys, signing_key, token).serve(listener, asked_to_stop()?).await
-    }
-}
-
-fn tell_of_identity(config: &Config, report: &Report) {
-    if let Some(file) = &config.keys.identity_file {
-        report.note(&format!(
-            "{} was made: it alone opens what this service writes. Copy it off this machine now.",
-            file.display()
-        ));
+        service.serve(listener, asked_to_stop()?).await
     }
 }
 

@@ -6,13 +6,22 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 /// Every call, as OpenAPI tells it.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Coffer", description = "Streaming, encrypted export and import of apps"),
+    info(title = "Coffer", description = "Streaming, encrypted export, import and backup of apps"),
     paths(
         super::apps::list,
         super::apps::one,
         super::transfers::export,
         super::transfers::import,
-        super::transfers::one
+        super::transfers::one,
+        super::backups::make,
+        super::backups::list,
+        super::backups::one,
+        super::backups::delete,
+        super::download::archive,
+        super::backups::restore,
+        super::jobs::list,
+        super::jobs::one,
+        super::jobs::cancel
     ),
     security(("token" = []))
 )]

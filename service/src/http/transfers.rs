@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use coffer_archive::Compression;
-use coffer_crypto::{Passphrase, Recipients, WorkFactor};
+use coffer_crypto::{ArchiveId, Passphrase, Recipients, WorkFactor};
 use coffer_storage::PostgresOptions;
 use futures::StreamExt;
 use futures::stream::unfold;
@@ -75,7 +75,7 @@ pub(super) async fn export(State(service): State<Service>, AppPath(name): AppPat
         Ok(begun) => begun,
         Err(error) => return error.into_response(),
     };
-    let watched = Watched(Arc::clone(&begun.transfer));
+    let watched = Watched { transfer: Arc::clone(&begun.transfer), length: None };
     let answer = match start_export(&service, &begun, body).await {
         Ok((archive, headers)) => (headers, Body::from_stream(body_stream(archive, watched))).into_response(),
         Err(error) => {
@@ -102,30 +102,51 @@ async fn start_export(service: &Service, begun: &Begun, body: Body) -> Result<(R
     Ok((export.start(service.inner.config.idle_timeout), headers))
 }
 
-/// An export as long as its client is there: dropped before its end, it means that the client has left.
-struct Watched(Arc<Transfer>);
+/// A body as long as its client is there: dropped before its end, it means that the client has left.
+pub(super) struct Watched {
+    transfer: Arc<Transfer>,
+    /// Where it is known: whoever has so many bytes asks for no end.
+    length: Option<u64>,
+}
+
+impl Watched {
+    /// One of so many bytes.
+    pub(super) fn of(transfer: Arc<Transfer>, length: u64) -> Self {
+        Self { transfer, length: Some(length) }
+    }
+
+    fn has_given(&self, bytes: usize) {
+        self.transfer.add_bytes(bytes as u64);
+        if self.length.is_some_and(|length| self.transfer.bytes() >= length) {
+            self.transfer.end(None);
+        }
+    }
+}
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.0.end(Some(&Error::Left("the client went away before the end of the archive")));
+        self.transfer.end(Some(&Error::Left("the client went away before the end of the archive")));
     }
 }
 
 /// The archive as a body: an error in it breaks the connection off.
-fn body_stream(archive: Receiver<Bytes>, watched: Watched) -> impl futures::Stream<Item = Result<Bytes>> + Send {
+pub(super) fn body_stream(
+    archive: Receiver<Bytes>,
+    watched: Watched,
+) -> impl futures::Stream<Item = Result<Bytes>> + Send {
     unfold(Some((archive, watched)), |outgoing| async move {
         let (mut archive, watched) = outgoing?;
         match archive.next().await {
             Ok(Some(piece)) => {
-                watched.0.add_bytes(piece.len() as u64);
+                watched.has_given(piece.len());
                 Some((Ok(piece), Some((archive, watched))))
             }
             Ok(None) => {
-                watched.0.end(None);
+                watched.transfer.end(None);
                 None
             }
             Err(error) => {
-                watched.0.end(Some(&error));
+                watched.transfer.end(Some(&error));
                 Some((Err(error), None))
             }
         }
@@ -133,7 +154,7 @@ fn body_stream(archive: Receiver<Bytes>, watched: Watched) -> impl futures::Stre
 }
 
 /// A request that is no archive: small, and soon there.
-async fn read_request(body: Body, idle: Duration) -> Result<Vec<u8>> {
+pub(super) async fn read_request(body: Body, idle: Duration) -> Result<Vec<u8>> {
     let mut body = body.into_data_stream();
     let mut request = Vec::new();
     let read = async {
@@ -161,7 +182,8 @@ fn export_request(body: &[u8]) -> Result<ExportRequest> {
 fn packing(service: &Service, name: &AppName, request: ExportRequest) -> Result<Packing> {
     let compression = compression(request.compression.as_deref(), request.level)?;
     let sealing = sealing(service, name, request)?;
-    Ok(Packing { sealing, compression, signing_key: service.inner.signing_key.clone() })
+    let archive_id = ArchiveId::random()?;
+    Ok(Packing { sealing, compression, signing_key: service.inner.signing_key.clone(), archive_id })
 }
 
 fn compression(kind: Option<&str>, level: Option<u8>) -> Result<Compression> {
@@ -388,7 +410,7 @@ async fn drain(mut body: BodyDataStream) {
     drop(timeout(DRAIN, discard).await);
 }
 
-fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
+pub(super) fn import_answer(transfer: &str, imported: Imported) -> ImportAnswer {
     let Imported { manifest, summary, notices } = imported;
     let tables = summary.tables.into_iter().map(|table| TableAnswer { name: table.name, rows: table.rows }).collect();
     let coffer_archive::ObjectTotals { count, bytes, vanished } = summary.objects;
@@ -413,19 +435,19 @@ pub(super) async fn one(
 }
 
 /// A transfer that a request began.
-struct Begun {
+pub(super) struct Begun {
     name: AppName,
-    transfer: Arc<Transfer>,
+    pub(super) transfer: Arc<Transfer>,
 }
 
-fn begin(service: &Service, direction: Direction, name: AppName) -> Result<Begun> {
+pub(super) fn begin(service: &Service, direction: Direction, name: AppName) -> Result<Begun> {
     let transfer = Transfer::begin(direction, Some(name.clone()))?;
     service.inner.transfers.add(&transfer);
     Ok(Begun { name, transfer })
 }
 
 impl Begun {
-    fn mark(&self, mut answer: Response) -> Response {
+    pub(super) fn mark(&self, mut answer: Response) -> Response {
         if let Ok(id) = HeaderValue::from_str(self.transfer.id()) {
             answer.headers_mut().insert(TRANSFER_HEADER, id);
         }
