@@ -21,6 +21,7 @@ mod rewrite;
 pub mod s3;
 mod service;
 mod tar;
+pub mod vault;
 
 pub use app::App;
 pub use coffer::{Coffer, Outcome};

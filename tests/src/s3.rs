@@ -84,6 +84,16 @@ impl Server {
     }
 }
 
+impl Server {
+    /// A new bucket whose objects can be locked, so that no version of them goes before its time.
+    ///
+    /// # Errors
+    /// The server refuses it.
+    pub fn lockable_bucket(&self) -> Result<Bucket> {
+        Bucket::create_with(self, &[("x-amz-bucket-object-lock-enabled", "true")])
+    }
+}
+
 /// The server that `COFFER_TEST_S3_URL` names, with the keys of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` and the
 /// region of `AWS_REGION` or `us-east-1`; without it, the Ceph that all tests of this process share.
 ///

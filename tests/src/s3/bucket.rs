@@ -20,6 +20,10 @@ pub struct Bucket {
 
 impl Bucket {
     pub(super) fn create(server: &Server) -> Result<Self> {
+        Self::create_with(server, &[])
+    }
+
+    pub(super) fn create_with(server: &Server, headers: &[(&str, &str)]) -> Result<Self> {
         let client = Arc::new(Client::of(server)?);
         let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
         let (process, number) = (std::process::id(), BUCKETS.fetch_add(1, Ordering::Relaxed));
@@ -30,7 +34,7 @@ impl Bucket {
                 "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
             ),
         };
-        wait(bucket.client.ask(bucket.ask("PUT", None).body(place)))?;
+        wait(bucket.client.ask(bucket.ask("PUT", None).headers(headers).body(place)))?;
         Ok(bucket)
     }
 
