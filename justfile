@@ -7,7 +7,7 @@ _list:
     @just --list --unsorted
 
 # Every check and every test but the long ones
-ci: fmt clippy docs deny machete test fuzz
+ci: fmt clippy docs deny machete test k8s fuzz
 
 # Is the code formatted?
 fmt:
@@ -33,6 +33,10 @@ machete:
 test:
     cargo test --release --workspace --exclude coffer-tests --all-features
     cargo test --release --package coffer-tests
+
+# Do the Kubernetes manifests fit the schemas, and does the program take their configurations?
+k8s:
+    k8s/check.sh target/release/coffer
 
 # Each fuzz target for so many seconds, beginning with its corpus. Without a sanitizer, which needs a nightly compiler: no
 # code of ours is unsafe, and every panic, overflow and hang is found so too. What is found stands in fuzz/artifacts.
