@@ -52,6 +52,9 @@ pub(crate) fn peak_of(coffer: &Coffer, arguments: &[&str]) -> Result<u64> {
     Ok(peak)
 }
 
+/// How often each command is run: the run that took least counts.
+const RUNS: usize = 3;
+
 /// Writes and reads archives of `few` and of `many` empty objects, whole and at random, sealed, and checks that no
 /// command's peak grows by more than 4 MiB between them.
 ///
@@ -71,9 +74,14 @@ pub fn measure_entries(coffer: &Coffer, few: u64, many: u64) -> Result<()> {
             ("export with zstd", &["export", &source, "-o", "zstd.coffer", "--compression", "zstd"]),
             ("verify", &["verify", &archive]),
             ("inspect --entries", &["inspect", "--entries", &archive]),
-            ("extract", &["extract", &archive, &last, "-C", app]),
+            ("extract", &["extract", &archive, &last, "-C", app, "--force"]),
         ];
-        let measured = commands.iter().map(|(name, command)| Ok((*name, peak_of(coffer, command)?)));
+        let measured = commands.iter().map(|(name, command)| {
+            // What threads happen to hold at once differs from run to run, and by more the busier the machine is; what grows with the
+            // app is there in each run.
+            let peaks = (0..RUNS).map(|_| peak_of(coffer, command)).collect::<Result<Vec<_>>>()?;
+            Ok((*name, peaks.into_iter().min().unwrap_or_default()))
+        });
         peaks.push(measured.collect::<Result<Vec<_>>>()?);
         ensure!(coffer.path(app).join(&last).is_file(), "{last} was not extracted");
     }
