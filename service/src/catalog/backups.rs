@@ -142,7 +142,8 @@ impl Catalog {
         change.commit().await.map_err(|error| self.failed(error)).map(|()| true)
     }
 
-    /// Claims a backup for deletion, others of the app being good ones that one of `vaults` has: of two that would take the last good ones of an app away together, one is told that it is the last.
+    /// Claims a backup for deletion. Of two that would take the last good ones of an app away together, one is told that it is the last;
+    /// one that none of `vaults` has does not count.
     pub(crate) async fn claim(&self, id: BackupId, app: &AppName, vaults: &[&str], force: bool) -> Result<Claim> {
         let mut change = self.pool.begin().await.map_err(|error| self.failed(error))?;
         self.lock_app(&mut change, app).await?;
