@@ -14,3 +14,9 @@ pub use jobs::{Job, JobKind, JobState, NewJob};
 pub use record::{Backup, BackupId, Place, Record, State, Trigger};
 pub(crate) use worker::Heartbeat;
 use worker::Worker;
+
+/// A word of ours as it stands in a table.
+fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

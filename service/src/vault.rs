@@ -102,6 +102,21 @@ impl Vaults {
         found.ok_or_else(|| Error::NotFound(format!("there is no vault {name:?}")))
     }
 
+    /// Does something to a path of a vault that nobody else is at meanwhile, and that a process which comes after this one finds noted
+    /// should this one die.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where another process is at it; those of the work.
+    async fn writing_alone<T>(&self, vault: &Vault, path: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.catalog().begin_write(vault.name(), path).await?;
+        let done = work.await;
+        // What was done is done, whether that can be noted or not.
+        if let Err(error) = self.catalog().end_write(vault.name(), path).await {
+            tracing::warn!(path, %error, "the end of a write could not be noted");
+        }
+        done
+    }
+
     /// How many backups can be made at once with the memory that there is; at most `wished`.
     #[must_use]
     pub fn at_once(&self, wished: usize) -> usize {

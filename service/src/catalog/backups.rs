@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, query, query_as, query_scalar};
 
 use super::connect::Kind;
 use super::record::{Backup, BackupId, PREFIX, Place, Record, State, Trigger};
-use super::{Catalog, Worker};
+use super::{Catalog, Worker, word};
 use crate::name::{AppName, Name};
 use crate::{Error, Result};
 
@@ -78,7 +78,7 @@ impl Catalog {
                                      WHERE source = $2 AND app = $3 AND created = $4 AND state <> 'failed')";
         let insert = query(sql).bind(attempt.id.0.to_string()).bind(attempt.app.source.to_string());
         let insert = insert.bind(attempt.app.app.to_string()).bind(attempt.created.as_second());
-        let insert = insert.bind(row::word(&attempt.trigger)).bind(Worker::this().to_string());
+        let insert = insert.bind(word(&attempt.trigger)).bind(Worker::this().to_string());
         let inserted = insert.execute(&mut *change).await.map_err(|error| self.failed(error))?;
         change.commit().await.map_err(|error| self.failed(error))?;
         Ok(inserted.rows_affected() == 1)
@@ -161,7 +161,7 @@ impl Catalog {
         change.commit().await.map_err(|error| self.failed(error))?;
         Ok(match (claimed, state) {
             (1.., _) => Claim::Ours,
-            (0, Some((state,))) if state == row::word(&State::Good) => Claim::LastGood,
+            (0, Some((state,))) if state == word(&State::Good) => Claim::LastGood,
             (0, _) => Claim::NotGood,
         })
     }

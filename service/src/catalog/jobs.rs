@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Row, query, query_as};
 
-use super::{BackupId, Catalog, Worker};
+use super::{BackupId, Catalog, Worker, word};
 use crate::name::AppName;
 use crate::{Error, Result};
 
@@ -207,8 +207,4 @@ fn read(row: &AnyRow) -> sqlx::Result<Job> {
 fn value<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &str) -> sqlx::Result<T> {
     let word: String = row.try_get(column)?;
     serde_json::from_value(Value::String(word)).map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

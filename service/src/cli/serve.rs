@@ -16,7 +16,8 @@ use crate::{Error, Result};
 /// Run the service
 ///
 /// Serves exports, imports, backups and restores over HTTP until it is told to stop (SIGTERM or Ctrl-C), and then lets running transfers end
-/// for at most 30 s. Without a configuration file the first start makes an identity and a token in ./coffer-data.
+/// for at most 30 s. Without a configuration file the first start makes an identity, a recovery sheet and a token in
+/// ./coffer-data.
 #[derive(Args)]
 pub(super) struct Serve {
     /// Where to listen, as ADDRESS:PORT; port 0 takes a free one

@@ -8,7 +8,7 @@ use coffer_storage::{LocalFolder, ObjectStore, S3Client};
 
 use super::file::SourceSection;
 use super::hooks::Hooks;
-use super::keys::parse_recipients;
+use super::keys::{Keys, parse_recipients};
 use super::login::Login;
 use super::pattern::{PLACE, Pattern};
 use super::postgres::{PostgresPattern, PostgresSettings};
@@ -140,6 +140,12 @@ impl Source {
             DatabasePattern::Postgres(pattern) => pattern.unlisted(),
             DatabasePattern::Sqlite(_) => None,
         }
+    }
+
+    /// Who can open what is written of its apps: its own recipients, else those of all.
+    #[must_use]
+    pub fn readers<'a>(&'a self, keys: &'a Keys) -> &'a [Recipient] {
+        if self.recipients.is_empty() { &keys.recipients } else { &self.recipients }
     }
 
     /// Whether a pattern over `SOURCE/APP` may mean apps of this source.

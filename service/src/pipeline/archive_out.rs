@@ -30,7 +30,7 @@ impl Sealing {
     /// # Errors
     /// [`Error::Usage`] where it names nobody.
     pub fn default_for(source: &Source, keys: &Keys) -> Result<Self> {
-        let recipients = if source.recipients.is_empty() { &keys.recipients } else { &source.recipients };
+        let recipients = source.readers(keys);
         if recipients.is_empty() {
             return Err(Error::Usage(
                 "there is nobody to encrypt for: name a recipient or a passphrase, set [keys] recipients, or say that \
@@ -38,7 +38,7 @@ impl Sealing {
                     .into(),
             ));
         }
-        Ok(Self::Sealed(Recipients::keys(recipients.clone())?))
+        Ok(Self::Sealed(Recipients::keys(recipients.to_vec())?))
     }
 
     /// Whether a passphrase is to be stretched, which takes a turn.

@@ -150,11 +150,8 @@ impl Vaults {
         let export = Export::prepare_for(opened, packing, budget.clone(), Arc::clone(transfer), vault.taker_bytes());
         let export = transfer.or_cancelled(export).await?;
         let made = export.made();
-        self.catalog().begin_write(vault.name(), &path).await?;
-        let written = vault.write(&path, media_type, export.start(PATIENT), None, budget, transfer).await;
-        if let Err(error) = self.catalog().end_write(vault.name(), &path).await {
-            tracing::warn!(path, %error, "the end of a write could not be noted");
-        }
+        let writing = async { vault.write(&path, media_type, export.start(PATIENT), None, budget, transfer).await };
+        let written = self.writing_alone(vault, &path, writing).await;
         let written = match written {
             Ok(written) => written,
             Err(error) => {
@@ -168,13 +165,12 @@ impl Vaults {
             }
         };
         let summary = made.get().ok_or(Error::StageLost)?;
-        let recipients = if source.recipients.is_empty() { &keys.recipients } else { &source.recipients };
         let record = Record {
             // What a figure of milliseconds can say.
             seconds: Some((making.begun.elapsed().as_secs_f64() * 1_000.0).round() / 1_000.0),
             skipped: Some(0),
             engine: Some(engine.as_str().to_owned()),
-            recipients: Some(recipients.iter().map(ToString::to_string).collect()),
+            recipients: Some(source.readers(&keys).iter().map(ToString::to_string).collect()),
             ..known(Record::new(id, app, transfer.started(), trigger), summary, Some(written))
         };
         Ok((path, record))

@@ -47,11 +47,11 @@ impl Vaults {
                 continue;
             }
             let source = self.inner.vaults.iter().filter(|vault| from.is_none_or(|from| from.name() == vault.name()));
-            let found = source.filter_map(|vault| {
+            let mut found = source.filter_map(|vault| {
                 let place = backup.places.iter().find(|place| place.vault == vault.name())?;
                 Some((vault, place))
             });
-            let Some((source, place)) = found.take(1).next() else {
+            let Some((source, place)) = found.next() else {
                 if !request.ids.is_empty() {
                     let id = &backup.record.id;
                     let why = format!("no vault to copy from has backup {id}: it is in {}", backup.vaults.join(", "));
@@ -122,8 +122,7 @@ impl Vaults {
         let id = record.id()?;
         self.must_be_mounted(from).await?;
         self.must_be_mounted(to).await?;
-        self.catalog().begin_write(to.name(), path).await?;
-        let copied = async {
+        let copying = async {
             let archive = from.archive(path)?;
             let head = run.or_cancelled(ArchiveHead::read(&archive)).await?;
             if head.id.is_some_and(|found| found != id.archive()) {
@@ -134,9 +133,7 @@ impl Vaults {
             to.write(path, media_type, pieces, record.sha256.clone(), &self.inner.budget, run).await?;
             run.or_cancelled(to.write_record(path, &record)).await
         };
-        let copied = copied.await;
-        self.catalog().end_write(to.name(), path).await?;
-        copied?;
+        self.writing_alone(to, path, copying).await?;
         self.stands_still(&record, to, path).await
     }
 }

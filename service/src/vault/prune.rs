@@ -180,7 +180,7 @@ impl Vaults {
         for place in &backup.places {
             // Of a vault that the configuration no longer has nothing is known.
             if let Ok(vault) = self.vault(&place.vault)
-                && let Err(error) = self.delete_in(vault, &place.path).await
+                && let Err(error) = self.writing_alone(vault, &place.path, vault.delete(&place.path)).await
             {
                 self.catalog().unclaim(id).await?;
                 return Err(match gone.is_empty() {
@@ -194,14 +194,6 @@ impl Vaults {
         // Also one that stood nowhere.
         self.catalog().gone(id, "").await?;
         Ok(Removed::Gone)
-    }
-
-    /// Deletes an archive that nobody writes meanwhile.
-    async fn delete_in(&self, vault: &Vault, path: &str) -> Result<()> {
-        self.catalog().begin_write(vault.name(), path).await?;
-        let deleted = vault.delete(path).await;
-        self.catalog().end_write(vault.name(), path).await?;
-        deleted
     }
 
     /// Sees to backups whose deletion was begun by a process that died: what stands still is a good one again.

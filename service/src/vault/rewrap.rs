@@ -58,8 +58,8 @@ impl Vaults {
     async fn rewrap_one(&self, backup: &Backup, unlock: &Arc<Unlock>, run: &Arc<Transfer>) -> Result<bool> {
         let app = backup.record.app()?;
         let keys = self.inner.config.keys.load()?;
-        let own = self.inner.config.source(&app.source).map(|source| source.recipients.clone()).unwrap_or_default();
-        let recipients = if own.is_empty() { keys.recipients } else { own };
+        let source = self.inner.config.source(&app.source);
+        let recipients = source.map_or(keys.recipients.as_slice(), |source| source.readers(&keys));
         if recipients.is_empty() {
             return Err(Error::Usage("the configuration names no recipient: set [keys] recipients".into()));
         }
@@ -69,11 +69,8 @@ impl Vaults {
             if path.is_sealed() {
                 let vault = self.vault(&place.vault)?;
                 self.must_be_mounted(vault).await?;
-                self.catalog().begin_write(vault.name(), &place.path).await?;
-                let rewrapped = self.rewrap_in(vault, &path, unlock, &recipients, run).await;
-                if let Err(error) = self.catalog().end_write(vault.name(), &place.path).await {
-                    tracing::warn!(path = place.path, %error, "the end of a write could not be noted");
-                }
+                let rewrapping = self.rewrap_in(vault, &path, unlock, recipients, run);
+                let rewrapped = self.writing_alone(vault, &place.path, rewrapping).await;
                 is_changed |= rewrapped.map_err(|error| error.about(format!("{path} of vault {}", vault.name())))?;
             }
         }

@@ -1,7 +1,6 @@
 //! Backups as rows.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -9,18 +8,11 @@ use sqlx::query::Query;
 use sqlx::{Any, Row, query};
 
 use super::super::record::{Backup, BackupId, PREFIX, Place, Record, State};
+use super::super::word;
 use super::BackupFilter;
 use crate::{Error, Result};
 
 type Statement = Query<'static, Any, AnyArguments>;
-
-/// A word of ours as text.
-pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
-    }
-}
 
 fn value<T: DeserializeOwned>(word: &str) -> Result<T> {
     serde_json::from_value(Value::String(word.to_owned())).map_err(|_| unreadable("a word of a later version"))
