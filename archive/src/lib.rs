@@ -7,6 +7,7 @@
 mod compression;
 mod entry;
 mod error;
+mod front;
 mod header;
 mod index;
 mod json;
@@ -25,7 +26,7 @@ pub use entry::{EntryName, ObjectHeader, RowEncoding};
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use manifest::{Engine, FORMAT, Manifest, ObjectTotals, Signature, Summary, TableSummary, fingerprint};
-pub use random::{Entry, Found, Listed, RandomReader, ReadAt, can_be_read_at_random};
+pub use random::{CheckedIndex, Entry, Found, Listed, RandomReader, ReadAt, can_be_read_at_random};
 pub use reader::{Event, Passing, Reader};
 pub use rows::CHUNK_MAX_BYTES;
 pub use writer::Writer;

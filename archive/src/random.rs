@@ -1,5 +1,6 @@
 //! Single entries out of an archive that can be read at any place: the tail, an index block, the entry, and no more.
 
+mod chosen;
 mod entry;
 mod layer;
 #[cfg(test)]
@@ -11,11 +12,11 @@ use std::io::{self, Write};
 
 use crate::index::{Block, BlockSummary, BlocksDigest, EntryRecord, Position, Record, Told};
 use crate::json;
-use crate::manifest::hex;
 use crate::member::{DETECT_LENGTH, Kind, Layer, last_footer};
 use crate::reader::document::parse_manifest;
 use crate::{EntryName, Error, Limits, Manifest, Result, Summary};
-use entry::{begin_entry, copy_content, document};
+pub use chosen::CheckedIndex;
+use entry::{OpenEntry, document};
 use layer::Tailed;
 use window::Window;
 
@@ -151,7 +152,7 @@ impl<R: ReadAt> RandomReader<R> {
         let mut found = Found::Missing;
         let mut void = false;
         for (number, block) in self.blocks().filter(|(_, block)| block.covers(path)) {
-            for listed in self.read_block(number, block)? {
+            for listed in self.read_block(number, block)?.records {
                 if listed.path() != path {
                     continue;
                 }
@@ -185,8 +186,8 @@ impl<R: ReadAt> RandomReader<R> {
         let mut void: Option<String> = None;
         let gone = |path: String| Err(Error::entry(path, "its attempt is void, and it did not come again"));
         for (number, block) in self.blocks().filter(|(_, block)| covers(block)) {
-            for listed in self.read_block(number, block)?.into_iter().filter(|listed| listed.path().starts_with(prefix))
-            {
+            let records = self.read_block(number, block)?.records;
+            for listed in records.into_iter().filter(|listed| listed.path().starts_with(prefix)) {
                 if let Some(path) = void.take().filter(|path| path != listed.path()) {
                     return gone(path);
                 }
@@ -206,19 +207,25 @@ impl<R: ReadAt> RandomReader<R> {
     /// # Errors
     /// What is wrong with the index, which may be found after `each` has heard all of it, and what `each` ends with.
     pub fn list(&self, mut each: impl FnMut(Listed) -> Result<()>) -> Result<()> {
+        self.check_blocks(|_, block| block.records.into_iter().try_for_each(&mut each))
+    }
+
+    /// As [`RandomReader::list`], block by block.
+    fn check_blocks(&self, mut each: impl FnMut(u32, ReadBlock) -> Result<()>) -> Result<()> {
         let mut told = Told::default();
         let (mut count, mut bytes) = (0, 0_u64);
         for (number, block) in self.blocks() {
-            for listed in self.read_block(number, block)? {
+            let block = self.read_block(number, block)?;
+            for listed in &block.records {
                 told.add(listed.to_record()).map_err(|why| Error::entry(block_path(number), why))?;
-                if let Listed::Entry(entry) = &listed
+                if let Listed::Entry(entry) = listed
                     && entry.path.starts_with("objects/")
                 {
                     count += 1;
                     bytes = bytes.saturating_add(entry.size);
                 }
-                each(listed)?;
             }
+            each(number, block)?;
         }
         told.finish().map_err(|why| Error::entry("the index", why))?;
         let objects = self.summary.objects;
@@ -239,18 +246,9 @@ impl<R: ReadAt> RandomReader<R> {
     pub fn read(&self, entry: &Entry, out: &mut impl Write) -> Result<()> {
         let mut window = self.entries.borrow_mut();
         window.seek(entry.at, entry.size, entry.end);
-        let found = begin_entry(&mut window, &self.layer)?;
-        let name = EntryName::parse(&entry.path)?;
-        if (&found.name, found.object.size) != (&name, entry.size) {
-            return Err(Error::entry(&*entry.path, "another entry stands where the index says that it does"));
-        }
-        let sha256 = copy_content(&mut window, &self.layer, entry.size, out)?;
-        if sha256 != entry.sha256 {
-            let why = format!("its SHA-256 is {} and not the index's {}", hex(&sha256), hex(&entry.sha256));
-            return Err(Error::entry(&*entry.path, why));
-        }
-        if entry.next.is_some_and(|next| window.position() > next) {
-            return Err(Error::entry(&*entry.path, "it runs on into the entry behind it"));
+        let mut open = OpenEntry::begin(&mut window, &self.layer, entry)?;
+        while let Some(piece) = open.piece()? {
+            out.write_all(piece)?;
         }
         Ok(())
     }
@@ -264,7 +262,7 @@ impl<R: ReadAt> RandomReader<R> {
     }
 
     /// Reads a block, and holds it against what the summary says of it.
-    fn read_block(&self, number: u32, block: &BlockSummary) -> Result<Vec<Listed>> {
+    fn read_block(&self, number: u32, block: &BlockSummary) -> Result<ReadBlock> {
         let mut window = self.window()?;
         window.seek(block.at(), block.size, None);
         let name = EntryName::Index(number);
@@ -278,8 +276,15 @@ impl<R: ReadAt> RandomReader<R> {
         if found.map_err(wrong)?.summary(block.at(), block.size) != *block {
             return Err(wrong("the summary describes it otherwise".into()));
         }
-        with_ends(records).map_err(|why| wrong(why.into()))
+        let records = with_ends(records).map_err(|why| wrong(why.into()))?;
+        Ok(ReadBlock { records, content })
     }
+}
+
+/// A block of the index.
+struct ReadBlock {
+    records: Vec<Listed>,
+    content: Vec<u8>,
 }
 
 fn block_path(number: u32) -> String {

@@ -3,7 +3,7 @@
 mod commit;
 pub(crate) mod document;
 mod entry;
-mod order;
+pub(crate) mod order;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 
 use order::Stage;
 
+use crate::front::Front;
 use crate::header::{Attempt, BLOCK};
 use crate::index::{BlocksDigest, EntryRecord, IndexDigest, Position, Told, without_place};
 use crate::layer::{Accepted, Dialect};
-use crate::rows::Tables;
 use crate::tar_stream::TarStream;
 use crate::{EntryName, Error, Limits, Manifest, ObjectHeader, ObjectTotals, Result, Summary};
 
@@ -66,9 +66,7 @@ pub struct Reader<R> {
     limits: Limits,
     watch: Option<Watch>,
     stage: Stage,
-    manifest: Option<Manifest>,
-    structure: Structure,
-    tables: Tables,
+    front: Front,
     objects: ObjectTotals,
     entries: u64,
     seen: IndexDigest,
@@ -106,12 +104,6 @@ struct LastObject {
     key: Vec<u8>,
     size: u64,
     attempt: Attempt,
-}
-
-#[derive(Default)]
-struct Structure {
-    schema: Bytes,
-    pre_data: Bytes,
 }
 
 /// The entry that is being read.
@@ -152,9 +144,7 @@ impl<R: Read> Reader<R> {
             limits,
             watch: None,
             stage: Stage::Manifest,
-            manifest: None,
-            structure: Structure::default(),
-            tables: Tables::default(),
+            front: Front::default(),
             objects: ObjectTotals::default(),
             entries: 0,
             seen: IndexDigest::default(),
@@ -226,7 +216,7 @@ impl<R: Read> Reader<R> {
         let bytes = self.piece(&mut body)?;
         let event = match &body.table {
             Some(table) => {
-                self.tables.add(&bytes);
+                self.front.tables.add(&bytes);
                 Event::Rows { table: Arc::clone(table), bytes }
             }
             None => Event::ObjectBytes(bytes),
@@ -254,7 +244,7 @@ impl<R: Read> Reader<R> {
     fn end_streamed(&mut self, body: Body) -> Result<Option<Event>> {
         let is_rows = body.table.is_some();
         if is_rows {
-            self.tables.end_chunk().map_err(|why| Error::entry(&*body.path, why))?;
+            self.front.tables.end_chunk().map_err(|why| Error::entry(&*body.path, why))?;
         }
         self.end_entry(body)?;
         Ok((!is_rows).then_some(Event::ObjectEnd))

@@ -19,6 +19,8 @@ struct TableRows {
     in_row: bool,
     chunks: u32,
     chunk: Chunk,
+    /// Whether all of its chunks were counted.
+    whole: bool,
 }
 
 /// What the chunk that is passing must obey.
@@ -32,7 +34,7 @@ struct Chunk {
 impl TableRows {
     fn new(name: String) -> Self {
         let chunk = Chunk::default();
-        Self { name, rows: 0, bytes: 0, sum: 0, row: Sha256::new(), in_row: false, chunks: 0, chunk }
+        Self { name, rows: 0, bytes: 0, sum: 0, row: Sha256::new(), in_row: false, chunks: 0, chunk, whole: true }
     }
 
     fn add(&mut self, mut piece: &[u8]) {
@@ -72,12 +74,16 @@ impl TableRows {
         Err("a chunk of rows is not cut after a newline")
     }
 
-    fn summary(self) -> Result<TableSummary, &'static str> {
+    /// None where some of it was passed over.
+    fn summary(self) -> Result<Option<TableSummary>, &'static str> {
+        if !self.whole {
+            return Ok(None);
+        }
         if self.in_row {
             return Err("the last row of a table has no newline");
         }
         let digest = format!("{:032x}", self.sum);
-        Ok(TableSummary { name: self.name, rows: self.rows, bytes: self.bytes, digest })
+        Ok(Some(TableSummary { name: self.name, rows: self.rows, bytes: self.bytes, digest }))
     }
 }
 
@@ -86,7 +92,7 @@ impl TableRows {
 pub(crate) struct Tables {
     names: Vec<String>,
     places: HashMap<String, usize>,
-    done: HashMap<usize, TableSummary>,
+    done: HashMap<usize, Option<TableSummary>>,
     current: Option<(usize, TableRows)>,
 }
 
@@ -137,11 +143,42 @@ impl Tables {
         self.current.as_mut().map_or(Ok(()), |(_, current)| current.end_chunk())
     }
 
-    /// The counts of all tables in the order of the schema, those without rows too.
-    pub(crate) fn finish(mut self) -> Result<Vec<TableSummary>, &'static str> {
+    /// The chunk is not read: its table is not counted.
+    pub(crate) fn pass_over(&mut self) {
+        if let Some((_, current)) = &mut self.current {
+            current.chunks += 1;
+            current.whole = false;
+        }
+    }
+
+    /// Holds what has been counted to what the summary tells: the tables of the schema in its order, those without rows
+    /// too. Of a table that was not read whole, it holds the name.
+    pub(crate) fn check(self, told: &[TableSummary]) -> Result<(), String> {
+        let counted = self.counts()?;
+        for (told, (_, seen)) in told.iter().zip(&counted) {
+            if let Some(seen) = seen.as_ref().filter(|seen| *seen != told) {
+                return Err(format!("it says {told:?} where the archive holds {seen:?}"));
+            }
+        }
+        let names = counted.iter().map(|(name, _)| name);
+        match told.iter().map(|table| &table.name).eq(names) {
+            true => Ok(()),
+            false => Err("its tables are not those of the schema".into()),
+        }
+    }
+
+    /// The counts of all tables in the order of the schema, those without rows too; none of one that was not read whole.
+    pub(crate) fn finish(self) -> Result<Vec<TableSummary>, &'static str> {
+        Ok(self.counts()?.into_iter().filter_map(|(_, counted)| counted).collect())
+    }
+
+    fn counts(mut self) -> Result<Vec<(String, Option<TableSummary>)>, &'static str> {
         self.end_table()?;
         let Self { names, mut done, .. } = self;
-        let count = |(place, name)| done.remove(&place).map_or_else(|| TableRows::new(name).summary(), Ok);
+        let count = |(place, name): (usize, String)| {
+            let counted = done.remove(&place).map_or_else(|| TableRows::new(name.clone()).summary(), Ok)?;
+            Ok((name, counted))
+        };
         names.into_iter().enumerate().map(count).collect()
     }
 

@@ -50,6 +50,9 @@ fuzz_target!(|texts: &[u8]| {
         Ok(())
     });
     assert!(listed.is_ok() || !whole);
+    let index = random.check_index(|_| Ok(true));
+    let chosen = index.and_then(|index| random.read_chosen(&index, |_| Ok(true), |_| Ok(())));
+    assert!(chosen.is_ok() || !whole);
     for path in paths {
         drop(random.find(&path));
     }

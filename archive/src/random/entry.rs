@@ -1,15 +1,14 @@
 //! One entry at a place in the tar layer: its headers, its content.
 
-use std::io::Write;
-
 use sha2::{Digest, Sha256};
 
-use super::ReadAt;
 use super::layer::Tailed;
 use super::window::Window;
+use super::{Entry, ReadAt};
 use crate::header::{EntryHeader, HeaderKind, PAX_MAX_BYTES, PaxRecords, RawHeader, parse_pax};
 use crate::index::BLOCK_MAX_BYTES;
 use crate::layer::Dialect;
+use crate::manifest::hex;
 use crate::{EntryName, Error, Limits, Result};
 
 /// Reads the headers of the entry that begins here.
@@ -52,23 +51,51 @@ pub(super) fn document<R: ReadAt>(
     content(window, layer, found_size)
 }
 
-/// Writes the content of an entry to `out`, and gives its SHA-256.
-pub(super) fn copy_content<R: ReadAt>(
-    window: &mut Window,
-    layer: &Tailed<R>,
-    size_bytes: u64,
-    out: &mut impl Write,
-) -> Result<[u8; 32]> {
-    let mut digest = Sha256::new();
-    let mut left = size_bytes;
-    while left > 0 {
-        let piece = window.take(layer, left)?;
-        digest.update(piece);
-        out.write_all(piece)?;
-        left -= piece.len() as u64;
+/// An entry of the index whose content is being read.
+pub(super) struct OpenEntry<'a, R> {
+    window: &'a mut Window,
+    layer: &'a Tailed<R>,
+    entry: &'a Entry,
+    /// What its headers say of it: its path and size are the index's.
+    pub(super) header: EntryHeader,
+    left: u64,
+    digest: Sha256,
+}
+
+impl<'a, R: ReadAt> OpenEntry<'a, R> {
+    /// Reads the headers of an entry that `window` was sent to.
+    pub(super) fn begin(window: &'a mut Window, layer: &'a Tailed<R>, entry: &'a Entry) -> Result<Self> {
+        let header = begin_entry(window, layer)?;
+        if (&header.name, header.object.size) != (&EntryName::parse(&entry.path)?, entry.size) {
+            return Err(Error::entry(&*entry.path, "another entry stands where the index says that it does"));
+        }
+        Ok(Self { window, layer, entry, header, left: entry.size, digest: Sha256::new() })
     }
-    window.skip_padding(layer, size_bytes)?;
-    Ok(digest.finalize().into())
+
+    /// The next bytes of its content, at most 1 MiB; none once all of them have been found to be what the index says.
+    pub(super) fn piece(&mut self) -> Result<Option<&[u8]>> {
+        if self.left == 0 {
+            return self.end().map(|()| None);
+        }
+        let piece = self.window.take(self.layer, self.left)?;
+        self.digest.update(piece);
+        self.left -= piece.len() as u64;
+        Ok(Some(piece))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let entry = self.entry;
+        self.window.skip_padding(self.layer, entry.size)?;
+        let sha256: [u8; 32] = self.digest.finalize_reset().into();
+        if sha256 != entry.sha256 {
+            let why = format!("its SHA-256 is {} and not the index's {}", hex(&sha256), hex(&entry.sha256));
+            return Err(Error::entry(&*entry.path, why));
+        }
+        if entry.next.is_some_and(|next| self.window.position() > next) {
+            return Err(Error::entry(&*entry.path, "it runs on into the entry behind it"));
+        }
+        Ok(())
+    }
 }
 
 fn content<R: ReadAt>(window: &mut Window, layer: &Tailed<R>, size_bytes: u64) -> Result<Vec<u8>> {

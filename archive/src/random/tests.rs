@@ -1,5 +1,7 @@
 //! Reading at random against reading in one pass.
 
+mod chosen;
+
 use std::cell::Cell;
 
 use super::*;
@@ -57,9 +59,10 @@ fn key(n: u32) -> Vec<u8> {
     format!("{:02}/{n:05}", n / 1_000).into_bytes()
 }
 
-fn writer(compression: &str) -> Writer<Vec<u8>> {
-    let schema = br#"{"tables":[{"name":"t"}]}"#;
-    let manifest = Manifest {
+const SCHEMA: &[u8] = br#"{"tables":[{"name":"t"}]}"#;
+
+fn manifest() -> Manifest {
+    Manifest {
         format: FORMAT.into(),
         archive_id: "0".repeat(32),
         created: "2026-01-01T00:00:00Z".into(),
@@ -68,12 +71,15 @@ fn writer(compression: &str) -> Writer<Vec<u8>> {
         app: "acme".into(),
         engine: Engine { kind: "sqlite".into(), version: "3".into() },
         row_encoding: RowEncoding::Jsonl,
-        fingerprint: fingerprint(schema, b"", b""),
+        fingerprint: fingerprint(SCHEMA, b"", b""),
         extensions: vec![],
         skipped: vec![],
-    };
-    let mut writer = Writer::new(Vec::new(), &manifest, compression.parse::<Compression>().unwrap()).unwrap();
-    writer.structure(schema, b"", b"").unwrap();
+    }
+}
+
+fn writer(compression: &str) -> Writer<Vec<u8>> {
+    let mut writer = Writer::new(Vec::new(), &manifest(), compression.parse::<Compression>().unwrap()).unwrap();
+    writer.structure(SCHEMA, b"", b"").unwrap();
     writer.rows("t", b"[1]\n").unwrap();
     writer.sequences(br#"{"sequences":[]}"#).unwrap();
     writer

@@ -54,8 +54,7 @@ impl Window {
     /// Goes to a place from which an entry of so many bytes is to be read, whose members end at `end` where that is
     /// known. Nothing is read yet, and nothing is read again that is there.
     pub(super) fn seek(&mut self, at: Position, size_bytes: u64, end: Option<u64>) {
-        let packed = packed_bound(u64::from(at.skip).saturating_add(HEADERS_BYTES).saturating_add(size_bytes));
-        self.wanted = at.member.saturating_add(packed).min(end.unwrap_or(u64::MAX));
+        self.wanted = packed_end(at, size_bytes, end);
         self.skip = at.skip as usize;
         if self.member == Some(at.member) {
             self.taken = self.skip.min(self.plain.len());
@@ -68,6 +67,11 @@ impl Window {
         }
         (self.next, self.member, self.taken) = (at.member, None, 0);
         self.plain.clear();
+    }
+
+    /// Lets the ranges that are read reach as far as `to`, an offset in the layer.
+    pub(super) fn read_on(&mut self, to: u64) {
+        self.wanted = self.wanted.max(to);
     }
 
     /// Where the next byte stands.
@@ -175,8 +179,10 @@ impl Window {
     }
 }
 
-/// How long the members are at most that hold so many tar bytes, as our writer cuts them.
-fn packed_bound(tar_bytes: u64) -> u64 {
+/// Where the members end at the latest that hold an entry of so many bytes, as our writer cuts them.
+pub(super) fn packed_end(at: Position, size_bytes: u64, end: Option<u64>) -> u64 {
+    let tar_bytes = u64::from(at.skip).saturating_add(HEADERS_BYTES).saturating_add(size_bytes);
     let members = tar_bytes.div_ceil(MEMBER_SIZE as u64).max(1);
-    members.saturating_mul(MEMBER_SIZE as u64 + 128)
+    let packed_bytes = members.saturating_mul(MEMBER_SIZE as u64 + 128);
+    at.member.saturating_add(packed_bytes).min(end.unwrap_or(u64::MAX))
 }

@@ -23,15 +23,8 @@ impl<R: Read> Reader<R> {
         if !summary.complete {
             return wrong("it says that the archive is not complete");
         }
-        let tables = std::mem::take(&mut self.tables).finish();
-        let tables = tables.map_err(|why| Error::entry("summary.json", why))?;
-        if let Some((told, seen)) = summary.tables.iter().zip(&tables).find(|(told, seen)| told != seen) {
-            let why = format!("it says {told:?} where the archive holds {seen:?}");
-            return Err(Error::entry("summary.json", why));
-        }
-        if summary.tables.len() != tables.len() {
-            return wrong("its tables are not those of the schema");
-        }
+        let checked = std::mem::take(&mut self.front.tables).check(&summary.tables);
+        checked.map_err(|why| Error::entry("summary.json", why))?;
         self.told.finish().map_err(|why| Error::entry("summary.json", why))?;
         self.objects.vanished = self.told.digest.vanished_count;
         if summary.objects != self.objects {

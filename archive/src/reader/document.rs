@@ -4,45 +4,17 @@ use std::io::Read;
 
 use bytes::Bytes;
 
-use super::{Body, Event, Reader, Structure};
+use super::{Body, Event, Reader};
 use crate::index::Block;
 use crate::json;
 use crate::layer::Dialect;
-use crate::manifest::{check_sequences, table_names, unhex};
-use crate::rows::Tables;
-use crate::{EntryName, Error, FORMAT, Manifest, Result, Summary, fingerprint};
+use crate::manifest::unhex;
+use crate::{EntryName, Error, FORMAT, Manifest, Result, Summary};
 
 impl<R: Read> Reader<R> {
     pub(super) fn end_document(&mut self, body: Body, content: Bytes) -> Result<Option<Event>> {
         let wrong = |why: String| Error::entry(&*body.path, why);
         let event = match &body.name {
-            EntryName::Manifest => {
-                let manifest = parse_manifest(&content)?;
-                self.manifest = Some(manifest.clone());
-                Some(Event::Manifest(Box::new(manifest)))
-            }
-            EntryName::Schema => {
-                let names = table_names(&content).map_err(wrong)?;
-                self.tables = Tables::new(names).map_err(|why| wrong(why.into()))?;
-                self.structure.schema = content;
-                None
-            }
-            EntryName::PreData => {
-                self.structure.pre_data = content;
-                None
-            }
-            EntryName::PostData => {
-                let Structure { schema, pre_data } = std::mem::take(&mut self.structure);
-                let stated = self.manifest.as_ref().map(|manifest| manifest.fingerprint.as_str());
-                if stated != Some(fingerprint(&schema, &pre_data, &content).as_str()) {
-                    return Err(wrong("the structure does not have the fingerprint that the manifest states".into()));
-                }
-                Some(Event::Structure { schema, pre_data, post_data: content })
-            }
-            EntryName::Sequences => {
-                check_sequences(&content).map_err(wrong)?;
-                Some(Event::Sequences(content))
-            }
             EntryName::Index(_) => {
                 self.end_block(&body, &content).map_err(wrong)?;
                 None
@@ -53,7 +25,7 @@ impl<R: Read> Reader<R> {
                 self.summary = Some((summary, body.at));
                 None
             }
-            EntryName::Rows { .. } | EntryName::Object(_) => None,
+            name => self.front.take(name, &body.path, content)?,
         };
         self.end_entry(body)?;
         Ok(event)

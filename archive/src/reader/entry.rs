@@ -1,7 +1,6 @@
 //! The beginning of an entry: its headers, and its place among the others.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -176,11 +175,7 @@ impl<R: Read> Reader<R> {
         let (mut table, mut announce) = (None, None);
         match &name {
             EntryName::Rows { table: name, chunk, encoding } => {
-                if self.manifest.as_ref().is_none_or(|manifest| manifest.row_encoding != *encoding) {
-                    return Err(wrong("its rows are not in the encoding that the manifest states"));
-                }
-                self.tables.begin_chunk(name, *chunk, size).map_err(wrong)?;
-                table = Some(Arc::from(name.as_str()));
+                table = Some(self.front.begin_chunk(name, *chunk, *encoding, size).map_err(wrong)?);
             }
             EntryName::Object(key) => {
                 self.count_object(key, size, attempt).map_err(wrong)?;

@@ -133,6 +133,7 @@ fn table_digest(rows: &[&str]) -> String {
 
 #[test]
 fn an_honest_draft_is_an_archive() {
+    assert!(matches!(chosen(&Draft::with(|_| ())), (Ok(()), 2)));
     let (objects, rows, summary) = read(Draft::with(|_| ()).as_slice()).unwrap();
     assert_eq!((objects.len(), rows.as_slice(), summary.objects.count), (2, &b"[1]\n[2]\n[3]\n"[..], 2));
 }
@@ -144,16 +145,48 @@ fn refused(why: &str, change: impl FnOnce(&mut Draft)) {
     }
 }
 
+/// The same of an archive that both readers refuse: the one in one pass, and the one of what is chosen, here all.
+fn refused_by_both(why: &str, change: impl Fn(&mut Draft)) {
+    refused(why, &change);
+    assert!(chosen(&Draft::with(change)).0.is_err(), "taken by choice, and should be refused: {why}");
+}
+
+/// How reading all by choice ends, and how many objects came to their end.
+fn chosen(archive: &[u8]) -> (Result<()>, u32) {
+    let mut ends = 0;
+    let each = |event| {
+        ends += u32::from(matches!(event, Event::ObjectEnd));
+        Ok(())
+    };
+    let read = RandomReader::open(archive, Limits::default()).and_then(|reader| {
+        let index = reader.check_index(|_| Ok(true))?;
+        reader.read_chosen(&index, |_| Ok(true), each)
+    });
+    (read, ends)
+}
+
+/// An archive whose every checksum is right, but for the hash of an object in its index.
+#[test]
+fn an_end_is_not_told_of_an_object_with_another_hash() {
+    let (read, ends) = chosen(&Draft::with(|draft| draft.records = |records| records[8].sha256 = [0; 32]));
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains("objects/b") && error.contains("SHA-256") && ends == 1, "{error}");
+}
+
 #[test]
 fn a_summary_that_lies_is_refused() {
-    refused("not complete", |draft| draft.summary = |summary| summary["complete"] = false.into());
-    refused("where the archive holds", |draft| draft.summary = |summary| summary["tables"][0]["rows"] = 4.into());
-    refused("where the archive holds", |draft| draft.summary = |summary| summary["tables"][0]["bytes"] = 13.into());
-    refused("where the archive holds", |draft| {
+    refused_by_both("not complete", |draft| draft.summary = |summary| summary["complete"] = false.into());
+    refused_by_both("where the archive holds", |draft| {
+        draft.summary = |summary| summary["tables"][0]["rows"] = 4.into()
+    });
+    refused_by_both("where the archive holds", |draft| {
+        draft.summary = |summary| summary["tables"][0]["bytes"] = 13.into()
+    });
+    refused_by_both("where the archive holds", |draft| {
         draft.summary = |summary| summary["tables"][0]["digest"] = "0".repeat(32).into();
     });
-    refused("where the archive holds", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[4]\n"));
-    refused("tables are not those", |draft| {
+    refused_by_both("where the archive holds", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[4]\n"));
+    refused_by_both("tables are not those", |draft| {
         draft.summary = |summary| drop(summary["tables"].as_array_mut().unwrap().pop());
     });
     for key in ["count", "bytes", "vanished"] {
@@ -165,32 +198,32 @@ fn a_summary_that_lies_is_refused() {
         };
         assert!(lie.unwrap_err().to_string().contains("other objects"), "{key}");
     }
-    refused("other index blocks", |draft| draft.summary = |summary| summary["index"][0]["count"] = 8.into());
-    refused("other index blocks", |draft| draft.summary = |summary| summary["index"] = json!([]));
-    refused("index digest", |draft| draft.summary = |summary| summary["index_digest"] = "0".repeat(64).into());
+    refused_by_both("other index blocks", |draft| draft.summary = |summary| summary["index"][0]["count"] = 8.into());
+    refused_by_both("other index blocks", |draft| draft.summary = |summary| summary["index"] = json!([]));
+    refused_by_both("index digest", |draft| draft.summary = |summary| summary["index_digest"] = "0".repeat(64).into());
 }
 
 #[test]
 fn an_index_that_lies_is_refused() {
     let does_not_describe = "does not describe the entries";
-    refused(does_not_describe, |draft| draft.records = |records| records[7].size += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].at.member += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].at.skip += 1);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].sha256 = [0; 32]);
-    refused(does_not_describe, |draft| draft.records = |records| records[7].path.push('x'));
-    refused("out of its order", |draft| draft.records = |records| records.swap(7, 8));
-    refused(does_not_describe, |draft| draft.records = |records| records.swap(4, 5));
-    refused("behind those of objects", |draft| draft.records = |records| records.swap(6, 7));
-    refused("out of its order", |draft| draft.records = |records| records[7].void = true);
-    refused(does_not_describe, |draft| draft.records = |records| drop(records.pop()));
-    refused("more entries than stand before", |draft| {
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records[7].size += 1);
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records[7].at.member += 1);
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records[7].at.skip += 1);
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records[7].sha256 = [0; 32]);
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records[7].path.push('x'));
+    refused_by_both("out of its order", |draft| draft.records = |records| records.swap(7, 8));
+    refused_by_both(does_not_describe, |draft| draft.records = |records| records.swap(4, 5));
+    refused_by_both("behind those of objects", |draft| draft.records = |records| records.swap(6, 7));
+    refused_by_both("out of its order", |draft| draft.records = |records| records[7].void = true);
+    refused_by_both(does_not_describe, |draft| draft.records = |records| drop(records.pop()));
+    refused_by_both("more entries than stand before", |draft| {
         draft.records = |records| {
             let mut last = records.last().cloned().unwrap();
             last.path.push('x');
             records.push(last);
         };
     });
-    refused("before it is not full", |draft| {
+    refused_by_both("before it is not full", |draft| {
         draft.blocks = |block| {
             let cut = block.iter().position(|&byte| byte == b'\n').unwrap() + 1;
             vec![block[..cut].to_vec(), block[cut..].to_vec()]
@@ -253,45 +286,49 @@ fn index_blocks_out_of_place_are_not_read_at_random() {
 
 #[test]
 fn an_end_that_lies_is_refused() {
-    refused("does not point to summary.json", |draft| draft.footer = |footer| footer.skip += 512);
-    refused("does not point to summary.json", |draft| draft.footer = |footer| footer.member += 1);
-    refused("behind the end", |draft| draft.end.resize(3 * BLOCK, 0));
-    refused("no place for an index block", |draft| {
+    refused_by_both("does not point to summary.json", |draft| draft.footer = |footer| footer.skip += 512);
+    refused_by_both("does not point to summary.json", |draft| draft.footer = |footer| footer.member += 1);
+    refused_by_both("behind the end", |draft| draft.end.resize(3 * BLOCK, 0));
+    refused_by_both("no place for an index block", |draft| {
         let mut end = Vec::new();
         put(&mut end, &entry("index/00000001.jsonl", b"{\"path\":\"objects/z\",\"vanished\":true}\n"));
         end.append(&mut draft.end);
         draft.end = end;
     });
-    refused("cut short", |draft| draft.end.truncate(BLOCK));
-    refused("padding", |draft| draft.end[BLOCK] = 1);
+    refused_by_both("cut short", |draft| draft.end.truncate(BLOCK));
+    refused_by_both("padding", |draft| draft.end[BLOCK] = 1);
 }
 
 #[test]
 fn entries_that_break_a_rule_are_refused() {
-    refused("fingerprint", |draft| draft.replace("database/pre-data.sql", b"CREATE TABLE other(x);\n"));
-    refused("padding is not zero", |draft| draft.entry("objects/a").padding = 1);
-    refused("checksum", |draft| draft.entry("objects/a").header[8] ^= 1);
-    refused("order", |draft| draft.swap("objects/a", "objects/b"));
-    refused("order", |draft| draft.swap("database/rows/a/00000001.jsonl", "database/sequences.json"));
-    refused("order", |draft| draft.swap("database/sequences.json", "objects/a"));
-    refused("order", |draft| draft.swap("database/schema.json", "database/pre-data.sql"));
-    refused("numbered without gaps", |draft| {
+    refused_by_both("fingerprint", |draft| draft.replace("database/pre-data.sql", b"CREATE TABLE other(x);\n"));
+    refused_by_both("padding is not zero", |draft| draft.entry("objects/a").padding = 1);
+    refused_by_both("checksum", |draft| draft.entry("objects/a").header[8] ^= 1);
+    refused_by_both("order", |draft| draft.swap("objects/a", "objects/b"));
+    refused_by_both("order", |draft| draft.swap("database/rows/a/00000001.jsonl", "database/sequences.json"));
+    refused_by_both("order", |draft| draft.swap("database/sequences.json", "objects/a"));
+    refused_by_both("order", |draft| draft.swap("database/schema.json", "database/pre-data.sql"));
+    refused_by_both("numbered without gaps", |draft| {
         draft.swap("database/rows/a/00000000.jsonl", "database/rows/a/00000001.jsonl");
     });
-    refused("no such table", |draft| {
+    refused_by_both("no such table", |draft| {
         *draft.entry("database/rows/a/00000001.jsonl") = entry("database/rows/c/00000000.jsonl", b"[3]\n");
     });
-    refused("encoding", |draft| {
+    refused_by_both("encoding", |draft| {
         *draft.entry("database/rows/a/00000001.jsonl") = entry("database/rows/a/00000001.copy", b"[3]\n");
     });
-    refused("cut after a newline", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[3]"));
-    refused("out of the order", |draft| draft.entries.push(entry("objects/a", b"again")));
-    refused("not a Coffer archive", |draft| drop(draft.entries.remove(0)));
-    refused("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", br#"{"sequences":[]}"#)));
-    refused("bytes in manifest.json", |draft| {
+    refused_by_both("cut after a newline", |draft| draft.replace("database/rows/a/00000001.jsonl", b"[3]"));
+    refused_by_both("out of the order", |draft| draft.entries.push(entry("objects/a", b"again")));
+    refused_by_both("further attempt", |draft| {
+        let object = ObjectHeader { key: b"b".to_vec(), ..Default::default() };
+        draft.entry("objects/b").header = object_entry(&object, Attempt::FIRST.next().unwrap()).unwrap();
+    });
+    refused_by_both("not a Coffer archive", |draft| drop(draft.entries.remove(0)));
+    refused_by_both("twice", |draft| draft.entries.insert(7, entry("database/sequences.json", br#"{"sequences":[]}"#)));
+    refused_by_both("bytes in manifest.json", |draft| {
         draft.entry("manifest.json").header = plain_entry(&EntryName::Manifest, (1 << 20) + 1).unwrap();
     });
-    refused("use a newer one", |draft| {
+    refused_by_both("use a newer one", |draft| {
         let later = Manifest { format: "coffer/2".into(), ..manifest() };
         draft.replace("manifest.json", &serde_json::to_vec(&later).unwrap());
     });
