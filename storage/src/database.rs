@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::Result;
+use crate::{Import, ImportId, Result};
 
 mod chunk;
 #[cfg(feature = "postgres")]
@@ -132,7 +132,43 @@ pub trait Database: Send + Sync {
     ///
     /// # Errors
     /// `NotEmpty` where the target holds something; `Refused` where the blueprint is not one that we would have written.
-    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>>;
+    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
+        self.load_for(blueprint, &Import::new()?).await
+    }
+
+    /// As [`Database::load`], for an import that is known by its id and may be one that replaces what is there. One that replaces
+    /// keeps what it replaced: after the commit, that waits for [`Database::bring_back`] or [`Database::drop_replaced`].
+    ///
+    /// # Errors
+    /// Those of [`Database::load`]; of one that replaces: `Taken` where another one runs, `Refused` listing what outside of the
+    /// app depends on what is there.
+    async fn load_for(&self, blueprint: Blueprint, import: &Import) -> Result<Box<dyn Load>>;
+
+    /// Begins to put back what the import `replaced` put aside: the commit swaps it in, and what was there is then what `import` has
+    /// replaced.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing of it is there any more.
+    async fn bring_back(&self, replaced: &ImportId, import: &Import) -> Result<Box<dyn Loaded>>;
+
+    /// Whether an import's commit came through. It is asked after a crash, of an import that had been prepared; `mark` is what
+    /// [`Loaded::mark`] gave.
+    ///
+    /// # Errors
+    /// Whoever can't tell: then nothing may be done yet.
+    async fn has_landed(&self, import: &Import, mark: &str) -> Result<bool>;
+
+    /// Takes away what an import that did not come through has left. Nothing being there is fine.
+    async fn roll_back(&self, import: &Import) -> Result<()>;
+
+    /// Takes away what only the swap of an import needed that came through: not what it replaced.
+    async fn settle(&self, import: &Import) -> Result<()>;
+
+    /// The bytes that are kept of what an import replaced; none where nothing is.
+    async fn replaced_bytes(&self, import: &ImportId) -> Result<Option<u64>>;
+
+    /// Lets go of what an import replaced. Nothing being there is fine.
+    async fn drop_replaced(&self, import: &ImportId) -> Result<()>;
 }
 
 /// An export under way: one snapshot, from blueprint to last row.
@@ -179,6 +215,10 @@ pub trait Loaded: Send {
     /// # Errors
     /// `NotEmpty` where somebody filled the target meanwhile, `Busy` where somebody holds it; another try may succeed.
     async fn prepare(&mut self) -> Result<()>;
+
+    /// What will tell whether the commit came through, for [`Database::has_landed`]. It is asked for once it is prepared, and noted
+    /// before the commit.
+    async fn mark(&mut self) -> Result<String>;
 
     /// Makes it visible, at once and whole. Prepares it first where nobody has.
     ///

@@ -9,6 +9,7 @@
 
 mod database;
 mod error;
+mod import;
 mod object;
 mod sibling;
 #[cfg(any(test, feature = "testing"))]
@@ -21,9 +22,10 @@ pub use database::{
 #[cfg(feature = "postgres")]
 pub use database::{PostgresAddress, PostgresDatabase, PostgresOptions, PostgresPlace, PostgresScope};
 pub use error::{Error, Result};
+pub use import::{Import, ImportId, Landing};
 pub use object::{
     BufferPermit, Buffers, Listed, Listing, LocalFolder, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore,
-    StagedObjects,
+    ObjectSwap, Replaced, StagedObjects, SwapPlan,
 };
 #[cfg(feature = "s3")]
 pub use object::{

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::Result;
+use crate::{Import, Result};
 
 mod buffers;
 mod key;
@@ -14,6 +14,7 @@ mod local;
 #[cfg(feature = "s3")]
 mod s3;
 mod smallest;
+mod swap;
 
 pub use buffers::{BufferPermit, Buffers};
 pub use key::ObjectKey;
@@ -23,6 +24,7 @@ pub use s3::{
     Checksums, EntityTags, ListingOrder, PART_BYTES, S3Client, S3Credentials, S3Probe, S3RangeReader, S3Settings,
     S3Store, S3Upload, Support, UnfinishedUpload,
 };
+pub use swap::{ObjectSwap, Replaced, SwapPlan};
 
 /// What a store knows of an object beside its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +105,10 @@ pub trait ObjectStore: Send + Sync {
     /// # Errors
     /// `NotEmpty` where the store holds an object; `Taken` where objects of another import wait.
     async fn stage(&self, memory: &Buffers) -> Result<Arc<dyn StagedObjects>>;
+
+    /// The objects of an import, in steps that a crash can come between. Does nothing yet. What is on its way takes its memory from
+    /// `memory`, beside one part for each place.
+    fn swap(&self, import: &Import, memory: &Buffers) -> Arc<dyn ObjectSwap>;
 }
 
 /// A listing under way. Dropping it ends it.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use crate::{Error, ImportId, Result};
 
 /// Sixteen random hexadecimal digits.
 pub(crate) fn token() -> Result<String> {
@@ -20,12 +20,22 @@ pub(crate) fn token() -> Result<String> {
 
 /// `.<name>.coffer-<16 hex>` in the folder of `target`, so that a rename onto it stays in one file system.
 pub(crate) fn beside(target: &Path) -> Result<PathBuf> {
+    beside_as(target, &token()?)
+}
+
+/// `.<name>.coffer-<import>` in the folder of `target`: where an import's things wait, and are found again after a crash.
+pub(crate) fn beside_for(target: &Path, import: &ImportId) -> Result<PathBuf> {
+    beside_as(target, import.as_str())
+}
+
+/// `.<name>.coffer-<what>` in the folder of `target`: a name that can be found again.
+pub(crate) fn beside_as(target: &Path, what: &str) -> Result<PathBuf> {
     let name = target
         .file_name()
         .ok_or_else(|| Error::refused(target.display().to_string(), "the path does not end in a name"))?;
     let mut sibling = OsString::from(".");
     sibling.push(name);
-    sibling.push(format!(".coffer-{}", token()?));
+    sibling.push(format!(".coffer-{what}"));
     Ok(target.with_file_name(sibling))
 }
 
@@ -60,6 +70,18 @@ impl MadeFolders {
             }
         }
         Ok(made)
+    }
+
+    /// So many folders above `target`, as an earlier process made them.
+    pub(crate) fn known(target: &Path, count: usize) -> Self {
+        let mut made: Vec<_> = target.ancestors().skip(1).take(count).map(Path::to_owned).collect();
+        made.reverse();
+        Self(made)
+    }
+
+    /// How many they are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Makes the folders' own entries last, from the deepest up.

@@ -6,10 +6,12 @@
 mod database;
 mod faulty;
 mod object;
+mod swap;
 
 pub use database::database_conformance;
 pub use faulty::{Fault, FaultPoint, Faulty};
 pub use object::{StoreKind, object_store_conformance};
+pub use swap::object_swap_conformance;
 
 use std::time::Duration;
 

@@ -2,25 +2,34 @@
 
 use async_trait::async_trait;
 
-use super::{Blueprint, Database, Dump, Load, Occupancy};
-use crate::Result;
+use super::{Blueprint, Database, Dump, Load, Loaded, Occupancy};
+use crate::{Import, ImportId, Result};
 
 mod address;
 mod build;
 mod catalog;
 mod copy_out;
+mod dependents;
 mod documents;
 mod draw;
 mod dump;
 mod grants;
 mod graph;
+mod keep;
 mod load;
+mod locks;
+mod names;
 mod pooler;
 mod quote;
+mod readers;
+mod remains;
+mod replacement;
 mod sequences;
 mod session;
 mod snapshot;
+mod stage;
 mod statements;
+mod swap;
 mod target;
 
 pub use address::PostgresAddress;
@@ -36,6 +45,16 @@ pub struct PostgresPlace {
     pub scope: PostgresScope,
     /// The login under which an archive's SQL runs; where there is none, that of `address`, and nothing that is code.
     pub import_address: Option<PostgresAddress>,
+}
+
+impl PostgresPlace {
+    /// The login that imports.
+    const fn import_login(&self) -> &PostgresAddress {
+        match &self.import_address {
+            Some(address) => address,
+            None => &self.address,
+        }
+    }
 }
 
 /// How much of a database is one app's.
@@ -65,13 +84,21 @@ pub struct PostgresOptions {
 pub struct PostgresDatabase {
     place: PostgresPlace,
     options: PostgresOptions,
+    patience: swap::Patience,
 }
 
 impl PostgresDatabase {
     /// The app at a place, which need not exist.
     #[must_use]
     pub fn new(place: PostgresPlace, options: PostgresOptions) -> Self {
-        Self { place, options }
+        Self { place, options, patience: swap::Patience::default() }
+    }
+
+    /// The same, whose swaps wait for others no longer than this, for readers and for locks each.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn waiting_for(self, wait: std::time::Duration) -> Self {
+        Self { patience: swap::Patience { readers: wait, locks: wait }, ..self }
     }
 }
 
@@ -85,7 +112,32 @@ impl Database for PostgresDatabase {
         Ok(Box::new(dump::PostgresDump::start(self).await?))
     }
 
-    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
-        Ok(Box::new(load::PostgresLoad::start(self, blueprint).await?))
+    async fn load_for(&self, blueprint: Blueprint, import: &Import) -> Result<Box<dyn Load>> {
+        Ok(Box::new(load::PostgresLoad::start(self, blueprint, import).await?))
+    }
+
+    async fn bring_back(&self, replaced: &ImportId, import: &Import) -> Result<Box<dyn Loaded>> {
+        Ok(Box::new(replacement::Replacement::of_replaced(self, replaced, import).await?))
+    }
+
+    async fn has_landed(&self, import: &Import, mark: &str) -> Result<bool> {
+        remains::has_landed(self, import, mark).await
+    }
+
+    async fn roll_back(&self, import: &Import) -> Result<()> {
+        remains::roll_back(self, import).await
+    }
+
+    /// A swap needs nothing that it does not take away itself.
+    async fn settle(&self, _: &Import) -> Result<()> {
+        Ok(())
+    }
+
+    async fn replaced_bytes(&self, import: &ImportId) -> Result<Option<u64>> {
+        remains::replaced_bytes(self, import).await
+    }
+
+    async fn drop_replaced(&self, import: &ImportId) -> Result<()> {
+        remains::drop_replaced(self, import).await
     }
 }

@@ -1,11 +1,15 @@
 //! SQLite: a database that is one file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
-use super::{Blueprint, Database, Dump, Load, Occupancy};
-use crate::{Error, Result, sibling};
+use self::patience::Patience;
+use super::{Blueprint, Database, Dump, Load, Loaded, Occupancy};
+use crate::{Error, Import, ImportId, Landing, Result, sibling};
 
 mod affinity;
 mod blueprint;
@@ -16,26 +20,41 @@ mod decode;
 mod dump;
 mod encode;
 mod guard;
+mod kept;
 mod load;
+mod lock;
+mod locked;
+mod mark;
+mod patience;
+mod places;
+mod recovery;
 mod rows;
 mod scan;
 mod schema;
 mod script;
 mod sequences;
+mod space;
 mod staging;
 mod stop;
+mod swap;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod utf16;
 mod virtual_table;
+
+/// How long an import waits for the locks of those who use the database that it replaces.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An app's database in a file.
 ///
 /// An export reads one snapshot in one transaction, and leaves the app's files as they are, but for the recovery that any opening
 /// of a database does whose writer died. While it runs on a database in WAL mode, the log can't be cut back.
 /// An import builds a file beside the target, and renames it, or copies it in where an empty database is there that somebody may
-/// have open. Indexes are built with SQLite's temporary files, which it unlinks as it makes them.
+/// have open. One that replaces a database is copied into it by SQLite's online backup, as one transaction, while others have it open;
+/// it keeps the size of its pages, its encoding and its journal's mode. With a log, readers go on with what they see and writers
+/// wait for the copy; without one, everybody does. What was replaced is a copy beside it, `.NAME.coffer-replaced-ID`. Indexes are built with SQLite's temporary files, which it unlinks as it makes them.
 ///
 /// Virtual tables of the modules fts3, fts4, fts5, rtree, rtree_i32 and geopoly are carried; others fail an export by name, as what
 /// they hold may be elsewhere. The tables in which a module keeps its data are tables like others, with their rows. The virtual table
@@ -45,12 +64,13 @@ mod virtual_table;
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
     path: PathBuf,
+    patience: Duration,
 }
 
 impl SqliteDatabase {
     /// The database at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), patience: PATIENCE }
     }
 }
 
@@ -65,8 +85,44 @@ impl Database for SqliteDatabase {
         Ok(Box::new(dump::SqliteDump::start(sibling::absolute(&self.path)?).await?))
     }
 
-    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
-        Ok(Box::new(load::SqliteLoad::start(sibling::absolute(&self.path)?, blueprint).await?))
+    async fn load_for(&self, blueprint: Blueprint, import: &Import) -> Result<Box<dyn Load>> {
+        let path = sibling::absolute(&self.path)?;
+        Ok(Box::new(load::SqliteLoad::start(path, blueprint, import.clone(), self.patience).await?))
+    }
+
+    async fn bring_back(&self, replaced: &ImportId, import: &Import) -> Result<Box<dyn Loaded>> {
+        let (path, replaced, import, patience) =
+            (sibling::absolute(&self.path)?, replaced.clone(), import.clone(), self.patience);
+        let loaded = blocking("bringing back a database", move || {
+            let staging = undo::stage(&path, &replaced, &import)?;
+            Ok(load::SqliteLoaded::new(staging, Vec::new(), patience))
+        });
+        Ok(Box::new(loaded.await?))
+    }
+
+    async fn has_landed(&self, import: &Import, mark: &str) -> Result<bool> {
+        let (path, id, mark) = (sibling::absolute(&self.path)?, import.id.clone(), mark.to_owned());
+        blocking("looking for an import", move || recovery::has_landed(&path, &id, &mark)).await
+    }
+
+    async fn roll_back(&self, import: &Import) -> Result<()> {
+        let (path, id) = (sibling::absolute(&self.path)?, import.id.clone());
+        blocking("rolling an import back", move || recovery::roll_back(&path, &id)).await
+    }
+
+    async fn settle(&self, import: &Import) -> Result<()> {
+        let (path, id, patience) = (sibling::absolute(&self.path)?, import.id.clone(), self.patience);
+        blocking("settling an import", move || recovery::settle(&path, &id, &Patience::new(patience))).await
+    }
+
+    async fn replaced_bytes(&self, import: &ImportId) -> Result<Option<u64>> {
+        let (path, id) = (sibling::absolute(&self.path)?, import.clone());
+        blocking("measuring what was replaced", move || recovery::replaced_bytes(&path, &id)).await
+    }
+
+    async fn drop_replaced(&self, import: &ImportId) -> Result<()> {
+        let (path, id) = (sibling::absolute(&self.path)?, import.clone());
+        blocking("dropping what was replaced", move || places::remove(&places::replaced(&path, &id)?)).await
     }
 }
 
@@ -80,12 +136,14 @@ fn occupancy(path: &Path) -> Result<Occupancy> {
     Ok(if empty { Occupancy::Empty } else { Occupancy::Occupied })
 }
 
-/// Refuses a target that holds something, or beside which a log lies that SQLite would play into a new file of that name.
-fn check_target(path: &Path) -> Result<Occupancy> {
+/// Refuses a target that holds something, but for what is to be replaced, or beside which a log lies that SQLite would play into a new file of that name.
+fn check_target(path: &Path, landing: Landing) -> Result<Occupancy> {
     let found = occupancy(path)?;
     match found {
-        Occupancy::Occupied => return Err(Error::NotEmpty { what: path.display().to_string() }),
-        Occupancy::Empty => {}
+        Occupancy::Occupied if landing == Landing::New => {
+            return Err(Error::NotEmpty { what: path.display().to_string() });
+        }
+        Occupancy::Occupied | Occupancy::Empty => {}
         Occupancy::Missing => {
             for suffix in ["-wal", "-journal"] {
                 let log = connection::with_suffix(path, suffix);

@@ -4,12 +4,19 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Buffers, Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
-use crate::{Error, Result, sibling};
+use super::{
+    Buffers, Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, ObjectSwap, StagedObjects,
+    swap::Replacing,
+};
+use crate::{Error, Import, Landing, Result, sibling};
 
+mod link;
 mod list;
+mod new;
 mod path;
+mod place;
 mod read;
+mod shelves;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -90,6 +97,16 @@ impl ObjectStore for LocalFolder {
         let root = sibling::absolute(&self.path)?;
         let stage = blocking("making a folder", move || stage::LocalStage::create(root)).await?;
         Ok(Arc::new(stage))
+    }
+
+    fn swap(&self, import: &Import, _: &Buffers) -> Arc<dyn ObjectSwap> {
+        match import.landing {
+            Landing::New => Arc::new(new::LocalNew::new(self.path.clone(), import.id.clone())),
+            Landing::Replace => {
+                let shelves = shelves::LocalShelves::new(self.path.clone(), import.id.clone());
+                Arc::new(Replacing::new(shelves, import.id.clone()))
+            }
+        }
     }
 }
 

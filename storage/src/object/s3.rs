@@ -6,11 +6,15 @@ use async_trait::async_trait;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::{FutureExt, StreamExt};
 
-use super::{Buffers, Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
-use crate::{Error, Result};
+use super::{
+    Buffers, Listing, Object, ObjectBody, ObjectKey, ObjectMeta, ObjectStore, ObjectSwap, StagedObjects,
+    swap::Replacing,
+};
+use crate::{Error, Import, ImportId, Landing, Result};
 
 mod adaptive;
 mod client;
+mod copy;
 mod digest_retry;
 mod failure;
 mod get;
@@ -19,11 +23,14 @@ mod list;
 mod lock;
 mod meta;
 mod multipart;
+mod new;
 mod pace;
 mod probe;
 mod range;
 mod send;
+mod sending;
 mod settings;
+mod shelves;
 mod stage;
 mod unfinished;
 mod upload;
@@ -41,6 +48,9 @@ use upload::{Cut, Filling, Upload};
 
 /// What a part takes while it is filled, beside those that are on their way: an import into a bucket, or an upload, holds so much.
 pub const PART_BYTES: u64 = 5 << 20;
+
+/// What begins the names of places that are no app's.
+const WAITING: &str = "coffer_";
 
 /// An app's objects below a prefix of a bucket.
 ///
@@ -62,6 +72,8 @@ struct Place {
     bucket: Arc<str>,
     prefix: Arc<str>,
     cut: Cut,
+    /// What stands before and after the name of an import's place; where nothing is said, it is below the app's prefix.
+    waiting: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl fmt::Display for Place {
@@ -74,11 +86,21 @@ impl S3Store {
     /// The objects below `prefix`, which is empty or ends with a slash.
     #[must_use]
     pub fn new(client: S3Client, bucket: &str, prefix: &str) -> Self {
-        Self { place: Place { client, bucket: bucket.into(), prefix: prefix.into(), cut: Cut::default() } }
+        Self {
+            place: Place { client, bucket: bucket.into(), prefix: prefix.into(), cut: Cut::default(), waiting: None },
+        }
     }
 }
 
 impl S3Store {
+    /// The objects of imports that replace wait below `before`, `coffer_` with the import's id, and `after`, which ends with a slash: where
+    /// no app is, as no app's name begins so.
+    #[must_use]
+    pub fn with_waiting(mut self, before: &str, after: &str) -> Self {
+        self.place.waiting = Some((before.into(), after.into()));
+        self
+    }
+
     /// How its server is reached.
     #[must_use]
     pub fn settings(&self) -> &S3Settings {
@@ -98,10 +120,16 @@ impl S3Store {
 #[cfg(any(test, feature = "testing"))]
 impl S3Store {
     /// The same store with large objects cut otherwise: parts of so many bytes, of which so many are sent one by one, and so many
-    /// are in each section that follows.
+    /// are in each section that follows, which is also the most that is copied in one request.
     #[must_use]
     pub fn cut_into(mut self, part_bytes: usize, single_parts: i32, section_parts: i32) -> Self {
-        self.place.cut = Cut { part_bytes, single_parts, section_parts };
+        self.place.cut = Cut {
+            part_bytes,
+            single_parts,
+            section_parts,
+            copy_bytes: part_bytes as u64 * u64::from(section_parts.unsigned_abs()),
+            copy_part_bytes: part_bytes as u64,
+        };
         self
     }
 }
@@ -113,7 +141,7 @@ impl ObjectStore for S3Store {
     }
 
     async fn list(&self) -> Result<Box<dyn Listing>> {
-        Ok(list::begin(&self.place))
+        Ok(Box::new(list::Sorted::begin(&self.place)))
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Object> {
@@ -150,6 +178,16 @@ impl ObjectStore for S3Store {
     async fn stage(&self, memory: &Buffers) -> Result<Arc<dyn StagedObjects>> {
         Ok(Arc::new(stage::S3Stage::create(&self.place, memory).await?))
     }
+
+    fn swap(&self, import: &Import, memory: &Buffers) -> Arc<dyn ObjectSwap> {
+        match import.landing {
+            Landing::New => Arc::new(new::S3New::new(&self.place, memory, import.id.clone())),
+            Landing::Replace => {
+                let shelves = shelves::S3Shelves::new(&self.place, memory, import.id.clone());
+                Arc::new(Replacing::new(shelves, import.id.clone()))
+            }
+        }
+    }
 }
 
 /// Sends a body of a known size, and gives the object's entity tag.
@@ -180,6 +218,20 @@ async fn send_body(mut upload: Upload, key: &ObjectKey, size: u64, mut body: Obj
 }
 
 impl Place {
+    /// The place of an import that replaces.
+    fn of_import(&self, import: &ImportId) -> Self {
+        let prefix = match &self.waiting {
+            Some((before, after)) => format!("{before}{WAITING}{import}{after}"),
+            None => format!("{}{}{import}/", self.prefix, key::TEMPORARY),
+        };
+        Self { prefix: prefix.into(), ..self.clone() }
+    }
+
+    /// A place below this one.
+    fn below(&self, name: &str) -> Self {
+        Self { prefix: format!("{}{name}/", self.prefix).into(), ..self.clone() }
+    }
+
     /// Whether no object of an app is there.
     async fn is_empty(&self) -> Result<bool> {
         // A few, as some may be ours.
@@ -198,11 +250,11 @@ impl Place {
     }
 
     /// Deletes all that is listed.
-    async fn delete_all(&self) -> Result<()> {
+    async fn delete_all(&self, which: list::Which) -> Result<()> {
         let mut before = None;
         loop {
             // From the beginning each time: what a page begins after is gone.
-            let mut pages = list::Pages::new(self.clone(), list::PAGE_OBJECTS);
+            let mut pages = list::Pages::of(self.clone(), which);
             let page = pages.next().await?;
             let Some(first) = page.first().map(|line| line.listed.key.clone()) else { return Ok(()) };
             if before.as_ref() == Some(&first) {
@@ -212,13 +264,28 @@ impl Place {
             before = Some(first);
             let mut keys = Vec::with_capacity(page.len());
             for line in &page {
-                keys.push(self.full_key(&line.listed.key)?);
+                keys.push(self.listed_key(&line.listed.key)?);
             }
             self.delete_page(keys).await?;
         }
     }
 
+    /// The server's key of what it listed, whoever's it is.
+    fn listed_key(&self, key: &ObjectKey) -> Result<String> {
+        let text = std::str::from_utf8(key.as_bytes());
+        let text = text.map_err(|error| Error::Corrupt { what: format!("{key} of {self}"), why: error.to_string() })?;
+        Ok(format!("{}{text}", self.prefix))
+    }
+
+    /// Deletes at most 1,000 objects.
     async fn delete_page(&self, keys: Vec<String>) -> Result<()> {
+        let (keys, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key::fits_xml(key));
+        for key in others {
+            self.delete(&key).await?;
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
         let what = format!("deleting {} objects of {self}", keys.len());
         let object = |key| ObjectIdentifier::builder().key(key).build();
         let objects = keys.into_iter().map(object).collect::<std::result::Result<Vec<_>, _>>();

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use crate::{
-    Blueprint, Buffers, Database, Dump, Error, Listing, Load, Loaded, Object, ObjectBody, ObjectKey, ObjectMeta,
-    ObjectStore, Occupancy, Result, RowChunk, StagedObjects, TableSummary,
+    Blueprint, Buffers, Database, Dump, Error, Import, ImportId, Listing, Load, Loaded, Object, ObjectBody, ObjectKey,
+    ObjectMeta, ObjectStore, ObjectSwap, Occupancy, Replaced, Result, RowChunk, StagedObjects, SwapPlan, TableSummary,
 };
 
 /// Where it fails. Calls are counted from 0, over all uses of the store.
@@ -99,8 +99,32 @@ impl<D: Database> Database for Faulty<D> {
         Ok(Box::new(Faulty::new(self.inner.dump().await?, self.fault.clone())))
     }
 
-    async fn load(&self, blueprint: Blueprint) -> Result<Box<dyn Load>> {
-        Ok(Box::new(Faulty::new(self.inner.load(blueprint).await?, self.fault.clone())))
+    async fn load_for(&self, blueprint: Blueprint, import: &Import) -> Result<Box<dyn Load>> {
+        Ok(Box::new(Faulty::new(self.inner.load_for(blueprint, import).await?, self.fault.clone())))
+    }
+
+    async fn bring_back(&self, replaced: &ImportId, import: &Import) -> Result<Box<dyn Loaded>> {
+        Ok(Box::new(Faulty::new(self.inner.bring_back(replaced, import).await?, self.fault.clone())))
+    }
+
+    async fn has_landed(&self, import: &Import, mark: &str) -> Result<bool> {
+        self.inner.has_landed(import, mark).await
+    }
+
+    async fn roll_back(&self, import: &Import) -> Result<()> {
+        self.inner.roll_back(import).await
+    }
+
+    async fn settle(&self, import: &Import) -> Result<()> {
+        self.inner.settle(import).await
+    }
+
+    async fn replaced_bytes(&self, import: &ImportId) -> Result<Option<u64>> {
+        self.inner.replaced_bytes(import).await
+    }
+
+    async fn drop_replaced(&self, import: &ImportId) -> Result<()> {
+        self.inner.drop_replaced(import).await
     }
 }
 
@@ -150,6 +174,10 @@ impl Loaded for Faulty<Box<dyn Loaded>> {
 
     async fn prepare(&mut self) -> Result<()> {
         self.inner.prepare().await
+    }
+
+    async fn mark(&mut self) -> Result<String> {
+        self.inner.mark().await
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
@@ -206,6 +234,10 @@ impl<S: ObjectStore> ObjectStore for Faulty<S> {
     async fn stage(&self, memory: &Buffers) -> Result<Arc<dyn StagedObjects>> {
         Ok(Arc::new(Faulty::new(self.inner.stage(memory).await?, self.fault.clone())))
     }
+
+    fn swap(&self, import: &Import, memory: &Buffers) -> Arc<dyn ObjectSwap> {
+        Arc::new(Faulty::new(self.inner.swap(import, memory), self.fault.clone()))
+    }
 }
 
 #[async_trait]
@@ -230,5 +262,46 @@ impl StagedObjects for Faulty<Arc<dyn StagedObjects>> {
 
     async fn discard(&self) -> Result<()> {
         self.inner.discard().await
+    }
+}
+
+#[async_trait]
+impl ObjectSwap for Faulty<Arc<dyn ObjectSwap>> {
+    async fn begin(&self) -> Result<()> {
+        self.inner.begin().await
+    }
+
+    async fn put(&self, key: &ObjectKey, meta: ObjectMeta, body: ObjectBody) -> Result<()> {
+        self.fault.call(FaultPoint::Put)?;
+        self.inner.put(key, meta, body).await
+    }
+
+    async fn plan(&self) -> Result<SwapPlan> {
+        self.inner.plan().await
+    }
+
+    async fn plan_back(&self, replaced: &ImportId) -> Result<SwapPlan> {
+        self.inner.plan_back(replaced).await
+    }
+
+    async fn publish_new(&self) -> Result<()> {
+        self.fault.call(|_| FaultPoint::Commit)?;
+        self.inner.publish_new().await
+    }
+
+    async fn publish_rest(&self, replaced: Replaced) -> Result<u64> {
+        self.inner.publish_rest(replaced).await
+    }
+
+    async fn roll_back(&self) -> Result<()> {
+        self.inner.roll_back().await
+    }
+
+    async fn kept_bytes(&self) -> Result<u64> {
+        self.inner.kept_bytes().await
+    }
+
+    async fn drop_kept(&self) -> Result<()> {
+        self.inner.drop_kept().await
     }
 }

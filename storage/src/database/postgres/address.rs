@@ -56,13 +56,12 @@ impl PostgresAddress {
         self.options.get_username()
     }
 
-    /// The schemas of the database, without those of the engine.
+    /// The schemas of the database, without those of the engine and those that imports of ours made.
     ///
     /// # Errors
     /// `Unreachable`, `Denied`.
     pub async fn schemas(&self) -> Result<Vec<String>> {
-        const SCHEMAS: &str =
-            "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+        const SCHEMAS: &str = "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^(pg|coffer)_' AND nspname <> 'information_schema'";
         self.names(SCHEMAS, "listing schemas").await
     }
 

@@ -171,14 +171,14 @@ pub(super) async fn extensions(session: &mut Session) -> Result<Vec<Extension>> 
     session.fetch(EXTENSIONS, "", "listing extensions").await
 }
 
-/// What a database holds beside one schema: other schemas with anything in them, large objects, and what belongs to the whole.
+/// What a database holds beside one schema and what imports of ours put there: other schemas with anything in them, large objects, and what belongs to the whole.
 pub(super) async fn beside(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Beside {
         what: String,
     }
     const BESIDE: &str = "SELECT what FROM (SELECT 'schema ' || quote_ident(n.nspname) AS what FROM pg_namespace n WHERE n.nspname <> $1::text \
-         AND n.oid >= 16384 AND n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 2615 AND x.objid = n.oid AND x.deptype = 'e') \
+         AND n.oid >= 16384 AND n.nspname !~ '^(pg|coffer)_' AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 2615 AND x.objid = n.oid AND x.deptype = 'e') \
          AND (n.nspowner <> (SELECT datdba FROM pg_database WHERE datname = current_database()) \
          OR NOT EXISTS (SELECT FROM pg_extension e WHERE e.extnamespace = n.oid) OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 2615 \
          AND d.refobjid = n.oid AND d.classid <> 3079 AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classid AND x.objid = d.objid AND x.deptype = 'e'))) \

@@ -35,7 +35,7 @@ pub(super) struct DefaultPrivileges {
 }
 
 /// A thing with an owner, in the schema or the schema itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Owned {
     pub(super) kind: Kind,
     /// Empty for the schema.
@@ -53,7 +53,7 @@ pub(super) struct Owned {
 }
 
 /// A column with privileges of its own.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OwnedColumn {
     pub(super) name: String,
     pub(super) privileges: Vec<String>,
@@ -71,7 +71,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn as_sql(self) -> &'static str {
+    /// The word of SQL.
+    pub(super) const fn as_sql(self) -> &'static str {
         match self {
             Self::Schema => "SCHEMA",
             Self::Table => "TABLE",
@@ -96,10 +97,7 @@ impl Grants {
         let found: Found =
             session.fetch_one(SCHEMA, &catalog.schema_id.to_string(), "reading a schema's owner").await?;
         let schema = Owned::new(Kind::Schema, "", &found.owner, &found.acl);
-        const DEFAULTS: &str = "SELECT pg_get_userbyid(defaclrole) AS role, defaclobjtype AS on, defaclacl::text[] AS privileges \
-             FROM pg_default_acl WHERE defaclnamespace = $1::text::oid ORDER BY 1, 2";
-        let id = catalog.schema_id.to_string();
-        let defaults = session.fetch(DEFAULTS, &id, "reading default privileges").await?;
+        let defaults = defaults(session, &catalog.schema).await?;
         let mut owners: Vec<_> =
             std::iter::once(schema).chain(relations(catalog, drawn)).chain(others(catalog, drawn)).collect();
         owners.sort_by(|one, other| {
@@ -109,7 +107,19 @@ impl Grants {
     }
 }
 
+/// What is granted on things that are yet to be made in a schema.
+pub(super) async fn defaults(session: &mut Session, schema: &str) -> Result<Vec<DefaultPrivileges>> {
+    const DEFAULTS: &str = "SELECT pg_get_userbyid(d.defaclrole) AS role, d.defaclobjtype AS on, d.defaclacl::text[] AS privileges \
+         FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.nspname = $1::text ORDER BY 1, 2";
+    session.fetch(DEFAULTS, schema, "reading default privileges").await
+}
+
 impl Owned {
+    /// The thing with another owner, and the privileges that it has.
+    pub(super) fn of_owner(self, owner: &str) -> Self {
+        Self { owner: owner.to_owned(), privileges: None, columns: Vec::new(), ..self }
+    }
+
     fn new(kind: Kind, name: &str, owner: &str, acl: &Option<Vec<String>>) -> Self {
         let (name, owner) = (name.to_owned(), owner.to_owned());
         Self { kind, name, arguments: String::new(), owner, privileges: acl.clone(), columns: Vec::new() }

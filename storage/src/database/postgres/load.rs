@@ -7,9 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::replacement::Replacement;
 use super::session::{Backend, Session};
-use super::{PostgresAddress, PostgresDatabase, build, target};
-use crate::{Blueprint, Error, Load, Loaded, Occupancy, Result, TableSummary};
+use super::stage::Stage;
+use super::{PostgresAddress, PostgresDatabase, build, remains, target};
+use crate::{Blueprint, Error, Import, Landing, Load, Loaded, Occupancy, Result, TableSummary};
 
 const WHAT: &str = "loading a database";
 
@@ -33,10 +35,14 @@ pub(super) struct PostgresLoad {
     outcome: Option<Outcome>,
     task: JoinHandle<()>,
     place: SessionPlace,
+    database: PostgresDatabase,
+    import: Import,
+    /// Whether what was built is somebody else's now.
+    is_built: bool,
 }
 
 /// Comes once: what was built, or why not.
-type Outcome = oneshot::Receiver<Result<PostgresLoaded>>;
+type Outcome = oneshot::Receiver<Result<Box<dyn Loaded>>>;
 
 /// The server's side of a session, to end it from outside.
 #[derive(Clone)]
@@ -47,20 +53,25 @@ struct SessionPlace {
 
 impl PostgresLoad {
     /// Makes the schema and its tables.
-    pub(super) async fn start(database: &PostgresDatabase, blueprint: Blueprint) -> Result<Self> {
+    pub(super) async fn start(database: &PostgresDatabase, blueprint: Blueprint, import: &Import) -> Result<Self> {
         let place = &database.place;
         let session = target::open(place).await?;
-        let address = place.import_address.as_ref().unwrap_or(&place.address).clone();
-        let place = SessionPlace { address, backend: session.backend() };
+        let place = SessionPlace { address: place.import_login().clone(), backend: session.backend() };
         let (ready, is_ready) = oneshot::channel();
         let (commands, receiver) = mpsc::channel(1);
         let (sender, outcome) = oneshot::channel();
-        let (database, of_task) = (database.clone(), place.clone());
+        let feed = Feed { blueprint, ready, commands: receiver };
+        let (of_task, landing_place, import) = (database.clone(), place.clone(), import.clone());
+        let known = import.clone();
         let task = tokio::spawn(async move {
-            // Where nobody waits any longer, what was built is dropped here, and undone by the server.
-            drop(sender.send(load(session, &database, &blueprint, ready, receiver, of_task).await));
+            // Where nobody waits any longer, what was built is dropped here, and undone.
+            drop(sender.send(match known.landing {
+                Landing::New => load_new(session, &of_task, &known, feed, landing_place).await,
+                Landing::Replace => load_beside(session, of_task, known, feed).await,
+            }));
         });
-        let mut load = Self { commands, outcome: Some(outcome), task, place };
+        let database = database.clone();
+        let mut load = Self { commands, outcome: Some(outcome), task, place, database, import, is_built: false };
         match is_ready.await {
             Ok(()) => Ok(load),
             Err(_) => Err(load.failure().await),
@@ -68,7 +79,7 @@ impl PostgresLoad {
     }
 
     /// How the task ended. It is told once, and not lost where the wait for it is given up.
-    async fn outcome(&mut self) -> Result<PostgresLoaded> {
+    async fn outcome(&mut self) -> Result<Box<dyn Loaded>> {
         let Some(outcome) = &mut self.outcome else { return Err(Error::Stopped { what: WHAT }) };
         let told = outcome.await.unwrap_or(Err(Error::Stopped { what: WHAT }));
         self.outcome = None;
@@ -102,39 +113,69 @@ impl Load for PostgresLoad {
     async fn finish(&mut self, sequences: Bytes) -> Result<Box<dyn Loaded>> {
         // A task that takes no more says why as it ends.
         drop(self.commands.send(Command::Finish(sequences)).await);
-        Ok(Box::new(self.outcome().await?))
+        let loaded = self.outcome().await?;
+        self.is_built = true;
+        Ok(loaded)
     }
 
     async fn discard(mut self: Box<Self>) -> Result<()> {
-        if self.outcome.take().is_none() {
-            return Ok(());
+        if self.outcome.take().is_some() {
+            self.task.abort();
+            self.place.backend.end(&self.place.address).await?;
         }
-        self.task.abort();
-        self.place.backend.end(&self.place.address).await
+        match self.import.landing {
+            Landing::Replace if !self.is_built => remains::roll_back(&self.database, &self.import).await,
+            _ => Ok(()),
+        }
     }
 }
 
-/// The task.
-async fn load(
+/// What a task is given to build, and by and by.
+struct Feed {
+    blueprint: Blueprint,
+    /// Says that rows can come.
+    ready: oneshot::Sender<()>,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// The task, where nothing is to be replaced.
+async fn load_new(
     mut session: Session,
     database: &PostgresDatabase,
-    blueprint: &Blueprint,
-    ready: oneshot::Sender<()>,
-    mut commands: mpsc::Receiver<Command>,
+    import: &Import,
+    feed: Feed,
     place: SessionPlace,
-) -> Result<PostgresLoaded> {
-    let schema = database.place.schema.as_str();
-    let found = target::begin(&mut session, &database.place).await?;
-    let plan = build::Plan::read(&mut session, database, blueprint).await?;
-    plan.before_rows(&mut session).await?;
-    if ready.send(()).is_err() {
+) -> Result<Box<dyn Loaded>> {
+    let found = target::begin(&mut session, &database.place, &import.id).await?;
+    let tables = build(&mut session, database, feed).await?;
+    let schema = (found == Occupancy::Empty).then(|| Arc::from(database.place.schema.as_str()));
+    Ok(Box::new(PostgresLoaded { session, tables, schema, place }))
+}
+
+/// The task, where it is to replace what is there.
+async fn load_beside(
+    mut session: Session,
+    database: PostgresDatabase,
+    import: Import,
+    feed: Feed,
+) -> Result<Box<dyn Loaded>> {
+    let stage = Stage::begin(&mut session, &database, &import).await?;
+    let tables = build(&mut session, &database, feed).await?;
+    let swap = stage.finish(&mut session, &database).await?;
+    Ok(Box::new(Replacement::new((session, swap), tables, database, import)))
+}
+
+/// Builds the app in the transaction that is open.
+async fn build(session: &mut Session, database: &PostgresDatabase, mut feed: Feed) -> Result<Vec<TableSummary>> {
+    let plan = build::Plan::read(session, database, &feed.blueprint).await?;
+    plan.before_rows(session).await?;
+    if feed.ready.send(()).is_err() {
         return Err(Error::Stopped { what: WHAT });
     }
-    let sequences = plan.rows(&mut session, &mut commands).await?;
-    let tables = plan.read_back(&mut session).await?;
-    plan.after_rows(&mut session, &sequences).await?;
-    let schema = (found == Occupancy::Empty).then(|| Arc::from(schema));
-    Ok(PostgresLoaded { session, tables, schema, place })
+    let sequences = plan.rows(session, &mut feed.commands).await?;
+    let tables = plan.read_back(session).await?;
+    plan.after_rows(session, &sequences).await?;
+    Ok(tables)
 }
 
 /// An import whose transaction only waits for its commit.
@@ -159,21 +200,15 @@ impl Loaded for PostgresLoaded {
         }
     }
 
+    async fn mark(&mut self) -> Result<String> {
+        self.session.transaction().await.map(|transaction| transaction.as_str().to_owned())
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<()> {
         self.prepare().await?;
         let transaction = self.session.transaction().await?;
-        match self.session.run("COMMIT", "committing an import").await {
-            Ok(()) => self.session.close().await.or(Ok(())),
-            Err(Error::Unreachable { what, why }) => match transaction.is_committed(&self.place.address).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Error::Unreachable { what, why }),
-                Err(_) => Err(Error::Unreachable {
-                    what: format!("{what}: nobody knows whether it came through; look at the app before another try"),
-                    why,
-                }),
-            },
-            Err(error) => Err(error),
-        }
+        transaction.commit(&mut self.session, &self.place.address).await?;
+        self.session.close().await.or(Ok(()))
     }
 
     async fn discard(self: Box<Self>) -> Result<()> {

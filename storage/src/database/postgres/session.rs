@@ -162,6 +162,12 @@ impl Session {
         query.execute(&mut self.connection).await.map(drop).map_err(failed(format!("setting {name}")))
     }
 
+    /// From here on a commit that we were told of is there after a crash of the server, even where its setting is to be faster.
+    pub(super) async fn make_commits_last(&mut self) -> Result<()> {
+        const LAST: &str = "SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'";
+        self.run(LAST, "making commits last").await
+    }
+
     /// From here on names mean PostgreSQL's own things alone.
     pub(super) async fn in_catalog(&mut self) -> Result<()> {
         self.set("search_path", "pg_catalog, pg_temp").await
@@ -223,20 +229,68 @@ pub(super) struct TransactionId {
 }
 
 impl TransactionId {
+    /// Reads what [`TransactionId::as_str`] gave.
+    ///
+    /// # Errors
+    /// `Corrupt` where it is none.
+    pub(super) fn of_mark(mark: &str) -> Result<Self> {
+        match mark.parse::<u64>() {
+            Ok(_) => Ok(Self { id: mark.to_owned() }),
+            Err(_) => {
+                let why = format!("{mark:?} is not the number of a transaction");
+                Err(Error::Corrupt { what: "the mark of an import".into(), why })
+            }
+        }
+    }
+
+    /// Its number.
+    pub(super) fn as_str(&self) -> &str {
+        &self.id
+    }
+
+    /// Ends the transaction, which is the one that is open in a session. Where the connection breaks over it, the server is asked what
+    /// became of it.
+    ///
+    /// # Errors
+    /// It did not come through; or nobody knows, which is said.
+    pub(super) async fn commit(&self, session: &mut Session, address: &PostgresAddress) -> Result<()> {
+        let (what, why) = match session.run("COMMIT", "committing an import").await {
+            Err(Error::Unreachable { what, why }) => (what, why),
+            ended => return ended,
+        };
+        match self.is_committed(address).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Unreachable { what, why }),
+            Err(_) => Err(Error::Unreachable {
+                what: format!("{what}: nobody knows whether it came through; look at the app before another try"),
+                why,
+            }),
+        }
+    }
+
     /// Whether it came through, asked of a connection of its own.
-    pub(super) async fn is_committed(&self, address: &PostgresAddress) -> Result<bool> {
+    async fn is_committed(&self, address: &PostgresAddress) -> Result<bool> {
+        self.has_committed(&mut Session::open(address).await?).await
+    }
+
+    /// Whether it came through.
+    ///
+    /// # Errors
+    /// `Busy` where it goes on, or is of a time that the server has forgotten.
+    pub(super) async fn has_committed(&self, session: &mut Session) -> Result<bool> {
         #[derive(serde::Deserialize)]
         struct Status {
             status: Option<String>,
         }
         const STATUS: &str = "SELECT pg_xact_status($1::text::xid8) AS status";
-        let mut session = Session::open(address).await?;
         let Status { status } = session.fetch_one(STATUS, &self.id, "asking whether an import came through").await?;
-        match status.as_deref() {
-            Some("committed") => Ok(true),
-            Some("aborted") => Ok(false),
-            _ => Err(Error::Busy { what: "the transaction of an import".into() }),
-        }
+        let why = match status.as_deref() {
+            Some("committed") => return Ok(true),
+            Some("aborted") => return Ok(false),
+            Some(_) => "which has not ended,",
+            None => "which is too old for the server to know what became of it: look at the app,",
+        };
+        Err(Error::Busy { what: format!("the transaction {} of an import, {why}", self.id) })
     }
 }
 

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 
 use super::catalog::Members;
+use super::locks::{Key, Span};
 use super::quote::ident;
 use super::session::Session;
-use super::{PostgresAddress, PostgresPlace, pooler};
-use crate::{Error, Occupancy, Result};
+use super::{PostgresAddress, PostgresPlace, pooler, swap};
+use crate::{Error, ImportId, Occupancy, Result};
 
 /// Sees that nobody else can make anything in a schema that is there: what an archive's expressions call would be looked for among it.
 ///
@@ -44,25 +45,20 @@ pub(super) async fn occupancy(place: &PostgresPlace) -> Result<Occupancy> {
 }
 
 async fn in_session(session: &mut Session, schema: &str) -> Result<Occupancy> {
-    #[derive(Deserialize)]
-    struct Found {
-        id: u32,
-    }
-    const SCHEMA: &str = "SELECT oid::int8 AS id FROM pg_namespace WHERE nspname = $1::text";
-    let found: Vec<Found> = session.fetch(SCHEMA, schema, "looking for a schema").await?;
-    let Some(schema) = found.first() else { return Ok(Occupancy::Missing) };
-    let members = Members::read(session, schema.id).await?;
+    let Some(schema) = swap::schema_id(session, schema).await? else { return Ok(Occupancy::Missing) };
+    let members = Members::read(session, schema).await?;
     Ok(if members.is_empty() { Occupancy::Empty } else { Occupancy::Occupied })
 }
 
 /// The login that an archive's SQL runs under.
 pub(super) async fn open(place: &PostgresPlace) -> Result<Session> {
-    let address = place.import_address.as_ref().unwrap_or(&place.address);
+    let address = place.import_login();
     let mut session = Session::open(address).await.map_err(no_database)?;
     pooler::check(&mut session, address).await?;
     if place.import_address.is_some() {
         refuse_mighty(&mut session, address, &place.address).await?;
     }
+    session.make_commits_last().await?;
     Ok(session)
 }
 
@@ -101,18 +97,11 @@ async fn refuse_mighty(session: &mut Session, import: &PostgresAddress, service:
 ///
 /// # Errors
 /// `NotEmpty`; `Taken` where another import of the app runs; `Denied` where the login may not make the schema.
-pub(super) async fn begin(session: &mut Session, place: &PostgresPlace) -> Result<Occupancy> {
+pub(super) async fn begin(session: &mut Session, place: &PostgresPlace, import: &ImportId) -> Result<Occupancy> {
     let schema = place.schema.as_str();
-    #[derive(Deserialize)]
-    struct Lock {
-        is_ours: bool,
-    }
-    const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('coffer import ' || $1::text, 0)) AS is_ours";
     session.run("BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", "beginning an import").await?;
-    let lock: Lock = session.fetch_one(LOCK, schema, "locking the app").await?;
-    if !lock.is_ours {
-        return Err(Error::Taken { what: format!("schema {}", ident(schema)) });
-    }
+    Key::App(schema).take(session, Span::Transaction).await?;
+    Key::Import(import).take(session, Span::Transaction).await?;
     let found = in_session(session, schema).await?;
     match found {
         Occupancy::Occupied => return Err(not_empty(schema)),

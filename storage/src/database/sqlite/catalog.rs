@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, types::ValueRef};
 
 use super::{
-    guard,
+    guard, mark,
     schema::{Schema, Settings},
     script::Script,
     tables::{self, ListedKind, shown},
@@ -72,7 +72,7 @@ impl Catalog {
                 }
                 Found::Entry(entry) => entries.push(entry),
                 Found::SequenceTable => sequence_table = true,
-                Found::Implied => {}
+                Found::Implied | Found::Mark => {}
                 Found::Objection(objection) => objections.push(objection),
             }
         }
@@ -120,6 +120,8 @@ enum Found {
     SequenceTable,
     /// An index that its table's own SQL makes.
     Implied,
+    /// A table of ours, which says that an import came through.
+    Mark,
     Objection(String),
 }
 
@@ -145,6 +147,9 @@ fn classify(kind: ValueRef<'_>, name: ValueRef<'_>, sql: ValueRef<'_>) -> Found 
         ValueRef::Text(b"trigger") => Kind::Trigger,
         _ => return objection("an unknown kind"),
     };
+    if kind == Kind::Table && mark::is_mark(name) {
+        return Found::Mark;
+    }
     if name == "sqlite_sequence" {
         return Found::SequenceTable;
     }

@@ -2,29 +2,30 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
 };
 
-use rusqlite::{
-    Connection,
-    backup::{Backup, StepResult},
+use super::{
+    check_target, kept::Kept, locked::LockedTarget, mark, patience::Patience, places, staging::Staging, swap::Swap,
 };
-
-use super::{check_target, connection, staging::Staging};
-use crate::{Error, Occupancy, Result, sibling};
+use crate::{Error, Landing, Occupancy, Result, sibling};
 
 /// It has been committed or discarded already.
 const STOPPED: Error = Error::Stopped { what: "an import of a database" };
 
-/// A database that waits beside its target. Dropping it takes it away, and gives back the lock.
+/// A database that waits beside its target. Dropping it takes it away, and gives back its locks.
 ///
-/// It gets there by a rename where nothing is, else by a copy into the empty one in one transaction, as somebody may have that
-/// file open and would not see another put in its place.
+/// It gets there by a rename where nothing is, else by a copy in one transaction, as somebody may have the file open that is there
+/// and would not see another put in its place.
 #[derive(Debug)]
 pub(super) struct Publication {
     /// None once it has been committed or discarded.
     staging: Option<Staging>,
     way: Option<Way>,
+    /// How long others' locks are waited for.
+    patience: Duration,
 }
 
 /// How a prepared database gets to its target.
@@ -34,29 +35,39 @@ enum Way {
     Rename,
     /// An empty database is there, and is ours alone.
     Copy(LockedTarget),
+    /// A database is there that others may be using.
+    Swap(Swap),
 }
 
 impl Publication {
     /// One that nobody has prepared.
-    pub(super) fn new(staging: Staging) -> Self {
-        Self { staging: Some(staging), way: None }
+    pub(super) fn new(staging: Staging, patience: Duration) -> Self {
+        Self { staging: Some(staging), way: None, patience }
     }
 
     /// Does all that can be done, and can fail, before a commit. Done once is enough.
     pub(super) fn prepare(&mut self) -> Result<()> {
         let staging = self.staging.as_ref().ok_or(STOPPED)?;
-        if self.way.is_some() {
-            return Ok(());
+        if self.way.is_none() {
+            self.way = Some(Way::find(staging)?);
         }
-        self.way = Some(match check_target(staging.target())? {
-            Occupancy::Missing => {
-                let file = fs::File::open(staging.path()).and_then(|file| file.sync_all());
-                file.map_err(Error::io(format!("syncing {}", staging.path().display())))?;
-                Way::Rename
-            }
-            Occupancy::Empty | Occupancy::Occupied => Way::Copy(LockedTarget::lock(staging.target())?),
-        });
         Ok(())
+    }
+
+    /// What tells whether the commit came through: the file that is renamed, or the mark in one that is copied.
+    pub(super) fn mark(&mut self) -> Result<String> {
+        self.prepare()?;
+        let staging = self.staging.as_ref().ok_or(STOPPED)?;
+        match &self.way {
+            Some(Way::Rename) => {
+                let path = staging.path();
+                rename_mark(path).map_err(Error::io(format!("looking at {}", path.display())))
+            }
+            _ => {
+                mark::make(staging.path(), staging.id(), staging.undoes())?;
+                Ok(COPY_MARK.into())
+            }
+        }
     }
 
     /// Makes the database visible. After an error nothing of it is left.
@@ -66,20 +77,56 @@ impl Publication {
         let mut staging = self.staging.take().ok_or(STOPPED)?;
         prepared?;
         match way.ok_or(STOPPED)? {
-            Way::Rename => {
-                rename_new(staging.path(), staging.target())?;
-                sibling::sync_parent(staging.target())?;
-            }
+            Way::Rename => rename(&staging)?,
             Way::Copy(target) => target.fill(staging.path())?,
+            Way::Swap(swap) => swap.run(&Patience::new(self.patience))?,
         }
         staging.keep_folders()
     }
 
-    /// Takes the database away, and gives back the lock.
+    /// Takes the database away, and gives back the locks.
     pub(super) fn discard(&mut self) {
         self.way = None;
         self.staging = None;
     }
+}
+
+impl Way {
+    fn find(staging: &Staging) -> Result<Self> {
+        let target = staging.target();
+        match (check_target(target, staging.landing())?, staging.landing()) {
+            (Occupancy::Missing, _) if staging.can_be_renamed() => {
+                places::sync(staging.path())?;
+                Ok(Self::Rename)
+            }
+            (Occupancy::Missing, _) => Err(Error::NotFound { what: format!("database {}", target.display()) }),
+            (_, Landing::New) => LockedTarget::lock(target).map(Self::Copy),
+            (_, Landing::Replace) => Swap::prepare(staging).map(Self::Swap),
+        }
+    }
+}
+
+/// What [`Publication::mark`] says of a copy.
+pub(super) const COPY_MARK: &str = "copy";
+
+/// What [`Publication::mark`] says of the file at `path` before it is renamed, and what can be said of it after. Its number may be
+/// another file's one day, but not with the same time of birth.
+pub(super) fn rename_mark(path: &Path) -> io::Result<String> {
+    let file = fs::metadata(path)?;
+    let born = file.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Ok(format!("rename {} {}", file.ino(), born.unwrap_or_default().as_nanos()))
+}
+
+/// Renames it to where nothing is. What it replaces then is an empty database, for an undo.
+fn rename(staging: &Staging) -> Result<()> {
+    let target = staging.target();
+    let kept = match staging.landing() {
+        Landing::New => None,
+        Landing::Replace => Some(Kept::create(target, staging.id())?),
+    };
+    rename_new(staging.path(), target)?;
+    kept.into_iter().for_each(Kept::keep);
+    sibling::sync_parent(target)
 }
 
 /// Renames without replacing.
@@ -104,71 +151,4 @@ fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn rename_exclusively(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// An empty database that nobody else can use until this is dropped, which leaves it as it was found.
-#[derive(Debug)]
-struct LockedTarget {
-    connection: Connection,
-    path: PathBuf,
-    /// Its journal's mode is to be put back.
-    had_log: bool,
-}
-
-impl LockedTarget {
-    /// Takes a lock that keeps everybody out until the connection is closed, and makes sure that the database is empty under it.
-    ///
-    /// A log is put away first: it can't hold pages of another size, and others could write into it between look and copy. In
-    /// this locking mode the end of a transaction gives no lock back.
-    fn lock(path: &Path) -> Result<Self> {
-        let what = || path.display().to_string();
-        let connection = connection::open(path).map_err(Error::sqlite(what()))?;
-        let mut target = Self { connection, path: path.to_owned(), had_log: false };
-        if target.lock_empty().map_err(Error::sqlite(what()))? {
-            Ok(target)
-        } else {
-            Err(Error::NotEmpty { what: what() })
-        }
-    }
-
-    fn lock_empty(&mut self) -> rusqlite::Result<bool> {
-        let before: String = self.connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-        self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        let mode: String = self.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))?;
-        if mode != "delete" {
-            return Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-                Some(format!("its journal stays in mode {mode}")),
-            ));
-        }
-        self.had_log = before == "wal";
-        self.connection.execute_batch("BEGIN EXCLUSIVE")?;
-        let empty = connection::is_empty(&self.connection)?;
-        self.connection.execute_batch("COMMIT")?;
-        Ok(empty)
-    }
-
-    /// Copies page by page, and gives back the lock.
-    fn fill(mut self, from: &Path) -> Result<()> {
-        let what = self.path.display().to_string();
-        let source = connection::open_source(from)?;
-        let step = Backup::new(&source, &mut self.connection).and_then(|backup| backup.step(-1));
-        match step.map_err(Error::sqlite(&what))? {
-            StepResult::Done => {}
-            _ => return Err(Error::Busy { what }),
-        }
-        // The mode came with the pages.
-        self.had_log = false;
-        Ok(())
-    }
-}
-
-impl Drop for LockedTarget {
-    /// Blocks for as long as SQLite takes to write a page.
-    fn drop(&mut self) {
-        if self.had_log {
-            // An empty database does as well without, and there is nobody to tell.
-            drop(self.connection.pragma_update(None, "journal_mode", "WAL"));
-        }
-    }
 }

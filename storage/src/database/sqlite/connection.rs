@@ -4,16 +4,20 @@ use std::{
     ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 
-use super::schema::Settings;
+use super::{mark, schema::Settings};
 use crate::{Error, Result};
 
 /// How long a lock of somebody else's is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause between two looks at it. SQLite's own grow to a tenth of a second, and hardly ever find the moment between two transactions
+/// of one who writes all the time.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The longest value or record that a stranger's SQL may make, until there are rows that need more.
 const STRANGERS_LENGTH_BYTES: i32 = 16 << 20;
 /// What a record has beyond its values.
@@ -60,10 +64,16 @@ pub(super) fn open_source(path: &Path) -> Result<Connection> {
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(|looks| wait(looks, PATIENCE)))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
+}
+
+/// Waits for a lock that somebody has, `looks` times already; says whether to look again.
+pub(super) fn wait(looks: i32, patience: Duration) -> bool {
+    thread::sleep(LOOK_EVERY);
+    LOOK_EVERY.saturating_mul(looks.unsigned_abs()) < patience
 }
 
 /// Opens the empty file at `path` to build a database in it that nobody else sees: without a journal, as a failure takes the
@@ -112,9 +122,10 @@ pub(super) fn make_room(connection: &Connection, row_bytes: usize) -> rusqlite::
     Ok(())
 }
 
-/// Whether the schema is without an entry.
+/// Whether the schema is without an entry, but for our own.
 pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE NOT (type = 'table' AND name GLOB ?1))";
+    connection.query_row(sql, [mark::pattern()], |row| row.get(0))
 }
 
 /// Writes a name as SQL.

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,12 +19,12 @@ use super::{
     rows,
     rows::Command,
     scan,
-    schema::Schema,
+    schema::{Schema, Settings},
     sequences,
-    staging::Staging,
+    staging::{Claim, Staging},
     stop::{StopFlag, StopOnDrop},
 };
-use crate::{Blueprint, Error, Load, Loaded, Result, TableSummary};
+use crate::{Blueprint, Error, Import, Landing, Load, Loaded, Occupancy, Result, TableSummary};
 
 const WHAT: &str = "loading a database";
 
@@ -40,7 +41,7 @@ type Outcome = oneshot::Receiver<Result<SqliteLoaded>>;
 
 impl SqliteLoad {
     /// Makes the new database and its tables.
-    pub(super) async fn start(path: PathBuf, blueprint: Blueprint) -> Result<Self> {
+    pub(super) async fn start(path: PathBuf, blueprint: Blueprint, import: Import, patience: Duration) -> Result<Self> {
         let stop = StopOnDrop::default();
         let flag = stop.flag();
         let (ready, is_ready) = oneshot::channel();
@@ -48,7 +49,8 @@ impl SqliteLoad {
         let (sender, outcome) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             // Where nobody waits any longer, what was built is dropped here, and its file with it.
-            drop(sender.send(build(&path, &blueprint, &flag, ready, receiver)));
+            let built = build(&path, &blueprint, &import, &flag, ready, receiver);
+            drop(sender.send(built.map(|(staging, tables)| SqliteLoaded::new(staging, tables, patience))));
         });
         let mut load = Self { commands, outcome: Some(outcome), _stop: stop };
         match is_ready.await {
@@ -108,12 +110,16 @@ pub(super) struct SqliteLoaded {
 }
 
 impl SqliteLoaded {
+    pub(super) fn new(staging: Staging, tables: Vec<TableSummary>, patience: Duration) -> Self {
+        Self { publication: Arc::new(Mutex::new(Publication::new(staging, patience))), tables }
+    }
+
     /// Does something with the file on a thread that may block. Whoever comes after a wait that was given up waits for its end.
-    async fn with_publication(
+    async fn with_publication<T: Send + 'static>(
         &self,
         what: &'static str,
-        work: impl FnOnce(&mut Publication) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
+        work: impl FnOnce(&mut Publication) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let publication = self.publication.clone();
         blocking(what, move || work(&mut publication.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
@@ -127,6 +133,10 @@ impl Loaded for SqliteLoaded {
 
     async fn prepare(&mut self) -> Result<()> {
         self.with_publication("preparing a commit", Publication::prepare).await
+    }
+
+    async fn mark(&mut self) -> Result<String> {
+        self.with_publication("marking a database", Publication::mark).await
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
@@ -146,13 +156,18 @@ impl Loaded for SqliteLoaded {
 fn build(
     target: &Path,
     blueprint: &Blueprint,
+    import: &Import,
     flag: &StopFlag,
     ready: oneshot::Sender<()>,
     mut commands: mpsc::Receiver<Command>,
-) -> Result<SqliteLoaded> {
-    let schema = Schema::from_json(&blueprint.schema)?;
-    check_target(target)?;
-    let staging = Staging::create(target)?;
+) -> Result<(Staging, Vec<TableSummary>)> {
+    let mut schema = Schema::from_json(&blueprint.schema)?;
+    // Looked at first, so that one who can't come here makes no folders.
+    let found = check_target(target, import.landing)?;
+    if import.landing == Landing::Replace && found != Occupancy::Missing {
+        keep_settings(target, &mut schema.sqlite)?;
+    }
+    let staging = Staging::create(Claim::take(target, import)?)?;
     let what = format!("building {}", staging.path().display());
     let connection = connection::open_staging(staging.path(), &schema.sqlite).map_err(Error::sqlite(&what))?;
     flag.watch(&connection).map_err(Error::sqlite(&what))?;
@@ -170,7 +185,22 @@ fn build(
     blueprint::confirm(&connection, &schema)?;
     settle(&connection, &schema).map_err(Error::sqlite(&what))?;
     connection.close().map_err(|(_, error)| Error::sqlite(&what)(error))?;
-    Ok(SqliteLoaded { publication: Arc::new(Mutex::new(Publication::new(staging))), tables })
+    Ok((staging, tables))
+}
+
+/// Takes those settings from the database that is there which whoever has it open could not see changed: a log keeps the size of its
+/// pages, and a connection the encoding. The journal's mode is the file's that is there: the one that waits needs none.
+fn keep_settings(target: &Path, settings: &mut Settings) -> Result<()> {
+    let live = connection::open_source(target)?;
+    let mut read = || -> rusqlite::Result<()> {
+        settings.journal_mode = "delete".into();
+        if live.pragma_query_value(None, "page_count", |row| row.get::<_, u32>(0))? > 0 {
+            settings.page_size = live.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            settings.encoding = live.pragma_query_value(None, "encoding", |row| row.get(0))?;
+        }
+        Ok(())
+    };
+    read().map_err(Error::sqlite(format!("reading {}", target.display())))
 }
 
 /// Reads the whole database once. Violated foreign keys are no reason to refuse: the app may have had them.

@@ -1,10 +1,14 @@
 //! SQLite's own cases, beside the suite that all databases must pass.
 
+mod crash;
 mod hostile;
 mod hostile_catalog;
+mod replace;
 mod sequences;
+mod undo;
 mod unsupported;
 mod virtual_tables;
+mod writers;
 
 use std::{
     fs,
@@ -19,7 +23,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::SqliteDatabase;
-use crate::{Blueprint, Database, Error, Load, Loaded, Occupancy, Result, testing};
+use crate::{Blueprint, Database, Error, Import, ImportId, Landing, Load, Loaded, Occupancy, Result, testing};
 
 /// Each thing that a schema can hold, and each value that a row can.
 const EVERYTHING: &str = include_str!("tests/everything.sql");
@@ -74,6 +78,68 @@ async fn copy_to_loaded(from: &Path, to: &Path) -> Result<Box<dyn Loaded>> {
         load.write(&chunk.table, chunk.bytes).await?;
     }
     load.finish(dump.sequences()).await
+}
+
+/// As [`copy_to_loaded`], in the place of what is there.
+async fn load_over(from: &Path, to: &SqliteDatabase, import: &Import) -> Result<Box<dyn Loaded>> {
+    let mut dump = SqliteDatabase::new(from).dump().await?;
+    let mut load = to.load_for(dump.blueprint().clone(), import).await?;
+    while let Some(chunk) = dump.next().await? {
+        load.write(&chunk.table, chunk.bytes).await?;
+    }
+    load.finish(dump.sequences()).await
+}
+
+/// A whole import, in the steps that the service makes.
+async fn replace(from: &Path, to: &Path) -> Result<ImportId> {
+    let (database, import) = (SqliteDatabase::new(to), replacing());
+    let loaded = load_over(from, &database, &import).await?;
+    land(&database, &import, loaded).await.map(|()| import.id)
+}
+
+/// The steps from the end of the rows on.
+async fn land(database: &SqliteDatabase, import: &Import, mut loaded: Box<dyn Loaded>) -> Result<()> {
+    loaded.prepare().await?;
+    let mark = loaded.mark().await?;
+    assert_eq!(loaded.mark().await?, mark);
+    loaded.commit().await?;
+    assert!(database.has_landed(import, &mark).await?);
+    database.settle(import).await?;
+    database.settle(import).await
+}
+
+/// A whole undo.
+async fn undo(path: &Path, replaced: &ImportId) -> Result<ImportId> {
+    let (database, import) = (SqliteDatabase::new(path), replacing());
+    let loaded = database.bring_back(replaced, &import).await?;
+    land(&database, &import, loaded).await.map(|()| import.id)
+}
+
+fn replacing() -> Import {
+    Import { id: ImportId::random().unwrap(), landing: Landing::Replace }
+}
+
+/// All that an export says of a database.
+async fn exported(path: &Path) -> (Bytes, Bytes, Bytes, Bytes, String) {
+    let dump = SqliteDatabase::new(path).dump().await.unwrap();
+    let (blueprint, sequences) = (dump.blueprint().clone(), dump.sequences());
+    drop(dump);
+    (blueprint.schema, blueprint.pre_data, blueprint.post_data, sequences, rows(path).await.unwrap())
+}
+
+/// What of ours is beside a database.
+fn beside(path: &Path) -> Vec<String> {
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> =
+        names.map(|name| name.into_string().unwrap()).filter(|name| name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+fn is_whole(path: &Path) {
+    let check: String =
+        Connection::open(path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
 }
 
 /// The rows of a dump, as text.

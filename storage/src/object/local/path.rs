@@ -4,11 +4,11 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use rustix::{
     fd::AsFd,
-    fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat},
+    fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat, unlinkat},
     io::Errno,
 };
 
-use crate::{Error, ObjectKey, Result};
+use crate::{Error, ObjectKey, Result, object::swap::Room};
 
 /// The deepest path that is walked.
 pub(super) const MAX_SEGMENTS: usize = 256;
@@ -33,7 +33,7 @@ pub(super) enum Missing {
 /// A key that can be a path below a folder.
 #[derive(Clone, Debug)]
 pub(super) struct KeyPath<'a> {
-    key: &'a ObjectKey,
+    pub(super) key: &'a ObjectKey,
     folders: Vec<&'a [u8]>,
     /// The last segment.
     pub(super) name: &'a [u8],
@@ -77,6 +77,45 @@ impl<'a> KeyPath<'a> {
             };
         }
         Ok(Some(folder))
+    }
+
+    /// Whether a file can stand there, and how many folders would have to be made for it.
+    pub(super) fn room(&self, root: &Path) -> Result<Room> {
+        let Some(mut folder) = open_root(root)? else { return Ok(Room::Free(0)) };
+        for (depth, segment) in self.folders.iter().enumerate() {
+            folder = match open_folder(&folder, segment) {
+                Ok(next) => next,
+                Err(Errno::NOENT) => {
+                    return Ok(Room::Free(u32::try_from(self.folders.len() - depth).unwrap_or_default()));
+                }
+                Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Room::Blocked),
+                Err(error) => return Err(self.failed("opening the folder of", error)),
+            };
+        }
+        match kind_of(&folder, self.name) {
+            Ok(FileType::Directory) => Ok(Room::Blocked),
+            Ok(_) | Err(Errno::NOENT) => Ok(Room::Free(0)),
+            Err(error) => Err(self.failed("looking at", error)),
+        }
+    }
+
+    /// Takes away so many of the folders above the file, from the deepest up, as long as they are empty.
+    pub(super) fn remove_empty(&self, root: &Path, count: u32) -> Result<()> {
+        let mut folders = self.folders.clone();
+        for _ in 0..count {
+            let Some(name) = folders.pop() else { return Ok(()) };
+            let Some(parent) =
+                (Self { key: self.key, folders: folders.clone(), name }).open_parent(root, Missing::Absent)?
+            else {
+                continue;
+            };
+            match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::NOTEMPTY | Errno::EXIST) => return Ok(()),
+                Err(error) => return Err(self.failed("taking away the folder of", error)),
+            }
+        }
+        Ok(())
     }
 
     fn make_folder(&self, parent: &OwnedFd, segment: &[u8], missing: Missing) -> Result<OwnedFd> {

@@ -21,7 +21,7 @@ use super::{
 use crate::{Error, Object, ObjectKey, ObjectMeta, Result};
 
 /// A pipe that takes the file's place must not keep us waiting for a writer.
-const FILE: OFlags =
+pub(super) const FILE: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// The longest piece of a body.
 const PIECE_BYTES: u64 = 256 << 10;

@@ -89,45 +89,11 @@ impl Place {
         }
         sync_all(&self.path)?;
         let objects = walk::fingerprint(self.path.clone())?;
-        let permissions = self.take_permissions()?;
-        self.rename_onto_target()?;
+        let permissions = take_permissions(&self.path, &self.target)?;
+        rename_onto(&self.path, &self.target)?;
         self.state = State::Committed(Committed { objects, permissions });
         sibling::sync_parent(&self.target)?;
         self.folders.sync()
-    }
-
-    /// The new folder is to be open to whom the empty one was, where there was one.
-    fn take_permissions(&self) -> Result<Option<fs::Permissions>> {
-        let failed = |error| Error::io(format!("preparing {}", self.path.display()))(error);
-        let permissions = match fs::metadata(&self.target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => found.map_err(failed)?.permissions(),
-        };
-        fs::set_permissions(&self.path, permissions.clone()).map_err(failed)?;
-        Ok(Some(permissions))
-    }
-
-    /// A rename replaces a folder only where that is empty, so that nothing can be lost.
-    fn rename_onto_target(&self) -> Result<()> {
-        let rename = || fs::rename(&self.path, &self.target);
-        let not_empty = || Error::NotEmpty { what: format!("folder {}", self.target.display()) };
-        let is_occupied =
-            |error: &io::Error| matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists);
-        let renamed = match rename() {
-            Err(error) if is_occupied(&error) => {
-                let target = path::open_root(&self.target)?.ok_or_else(not_empty)?;
-                walk::clear_empty(&target, 0).map_err(|_| not_empty())?;
-                rename()
-            }
-            other => other,
-        };
-        renamed.map_err(|error| {
-            if is_occupied(&error) {
-                not_empty()
-            } else {
-                Error::io(format!("renaming onto {}", self.target.display()))(error)
-            }
-        })
     }
 
     fn discard(&mut self) -> Result<()> {
@@ -147,7 +113,8 @@ impl Place {
     fn take_back(&mut self, committed: &Committed) -> Result<()> {
         let failed = |place: &Path| Error::io(format!("taking back {}", place.display()));
         fs::rename(&self.target, &self.path).map_err(failed(&self.target))?;
-        let emptied = committed.permissions.as_ref().map_or(Ok(()), |permissions| self.make_empty(permissions));
+        let emptied =
+            committed.permissions.as_ref().map_or(Ok(()), |permissions| make_empty(&self.target, permissions));
         if walk::fingerprint(self.path.clone()).is_ok_and(|found| found == committed.objects) {
             self.state = State::Waiting;
             // What failed here is told, and another discard takes the objects away.
@@ -160,15 +127,6 @@ impl Place {
         self.state = State::Ended;
         self.folders.forget();
         Err(failed(&self.path)(why()))
-    }
-
-    /// Makes the empty folder that was there before. One that somebody was quicker to make is theirs.
-    fn make_empty(&self, permissions: &fs::Permissions) -> Result<()> {
-        let made = match fs::create_dir(&self.target) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            other => other.and_then(|()| fs::set_permissions(&self.target, permissions.clone())),
-        };
-        made.map_err(Error::io(format!("making folder {}", self.target.display())))
     }
 }
 
@@ -184,8 +142,47 @@ impl Drop for Place {
     }
 }
 
+/// The new folder is to be open to whom the empty one was, where there was one.
+pub(super) fn take_permissions(path: &Path, target: &Path) -> Result<Option<fs::Permissions>> {
+    let failed = |error| Error::io(format!("preparing {}", path.display()))(error);
+    let permissions = match fs::metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(failed)?.permissions(),
+    };
+    fs::set_permissions(path, permissions.clone()).map_err(failed)?;
+    Ok(Some(permissions))
+}
+
+/// A rename replaces a folder only where that is empty, so that nothing can be lost.
+pub(super) fn rename_onto(path: &Path, target: &Path) -> Result<()> {
+    let rename = || fs::rename(path, target);
+    let not_empty = || Error::NotEmpty { what: format!("folder {}", target.display()) };
+    let is_occupied =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists);
+    let renamed = match rename() {
+        Err(error) if is_occupied(&error) => {
+            let open = path::open_root(target)?.ok_or_else(not_empty)?;
+            walk::clear_empty(&open, 0).map_err(|_| not_empty())?;
+            rename()
+        }
+        other => other,
+    };
+    renamed.map_err(|error| {
+        if is_occupied(&error) { not_empty() } else { Error::io(format!("renaming onto {}", target.display()))(error) }
+    })
+}
+
+/// Makes the empty folder that was there before. One that somebody was quicker to make is theirs.
+pub(super) fn make_empty(target: &Path, permissions: &fs::Permissions) -> Result<()> {
+    let made = match fs::create_dir(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other.and_then(|()| fs::set_permissions(target, permissions.clone())),
+    };
+    made.map_err(Error::io(format!("making folder {}", target.display())))
+}
+
 /// Makes all that was written below the folder last: one call for its file system.
-fn sync_all(path: &Path) -> Result<()> {
+pub(super) fn sync_all(path: &Path) -> Result<()> {
     let folder = fs::File::open(path).map_err(Error::io(format!("syncing {}", path.display())))?;
     #[cfg(target_os = "linux")]
     rustix::fs::syncfs(&folder).map_err(Error::io(format!("syncing {}", path.display())))?;

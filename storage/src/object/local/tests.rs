@@ -1,6 +1,7 @@
 //! A folder's own cases, beside the suite that all stores must pass.
 
 mod changes;
+mod crashes;
 
 use std::{
     cell::Cell,
@@ -84,6 +85,18 @@ async fn conforms() {
     };
     let awkward: [&[u8]; 2] = [b"not \xff utf-8/\xfe", b"\x80"];
     testing::object_store_conformance(fresh, &awkward, StoreKind::Folder, || names(base.path())).await;
+}
+
+#[tokio::test]
+async fn swaps_conform() {
+    let base = tempfile::tempdir().unwrap();
+    let made = Cell::new(0);
+    let fresh = || {
+        made.set(made.get() + 1);
+        LocalFolder::new(base.path().join(format!("app-{}/deep/files", made.get())))
+    };
+    let awkward: [&[u8]; 4] = [b"not \xff utf-8/\xfe", b"\x80", b"\xff", b"a/\xff"];
+    testing::object_swap_conformance(fresh, &awkward, StoreKind::Folder, || names(base.path())).await;
 }
 
 #[tokio::test]

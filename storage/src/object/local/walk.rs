@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map},
+    fmt,
     os::fd::OwnedFd,
     path::PathBuf,
 };
@@ -52,6 +53,12 @@ pub(super) fn is_empty(root: PathBuf) -> Result<bool> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint([u8; 32]);
 
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// Takes the fingerprint of all that is below the folder. Bytes are not read: no system call writes them and leaves both times.
 pub(super) fn fingerprint(root: PathBuf) -> Result<Fingerprint> {
     let mut walk = Walk::begin(root)?;
@@ -76,7 +83,8 @@ impl Walk {
         Ok(self.next_file()?.map(|(listed, _)| listed))
     }
 
-    fn next_file(&mut self) -> Result<Option<(Listed, Stat)>> {
+    /// The next file's line, and what the system says of it.
+    pub(super) fn next_file(&mut self) -> Result<Option<(Listed, Stat)>> {
         loop {
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             match level.names.next() {

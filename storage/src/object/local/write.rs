@@ -114,7 +114,7 @@ impl Drop for Temporary {
 
 /// Checks that a file can stand there, and takes away a folder that carries nothing. In a waiting place there is no such
 /// folder: one that is empty has just been made for another object.
-fn make_way(folder: &OwnedFd, path: &KeyPath<'_>, key: &ObjectKey, durability: Durability) -> Result<()> {
+pub(super) fn make_way(folder: &OwnedFd, path: &KeyPath<'_>, key: &ObjectKey, durability: Durability) -> Result<()> {
     let in_the_way = || {
         let why = format!("there are objects {key}/…, and a folder can't be a file as well");
         Error::refused(format!("object {key}"), why)

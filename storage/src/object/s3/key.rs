@@ -48,6 +48,11 @@ fn climbs_out(key: &str) -> bool {
     false
 }
 
+/// Whether it can stand in a request's XML (1.0, section 2.2): of what can't, requests speak that have it in their URL.
+pub(super) fn fits_xml(key: &str) -> bool {
+    key.chars().all(|char| !matches!(char, '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
+}
+
 /// Whether what stands directly below the prefix is not the app's.
 pub(super) fn is_ours(below_prefix: &str) -> bool {
     let name = below_prefix.split('/').next().unwrap_or_default();

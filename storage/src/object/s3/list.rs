@@ -6,33 +6,55 @@ use async_trait::async_trait;
 use aws_sdk_s3::{operation::list_objects_v2::ListObjectsV2Output, types::EncodingType};
 use futures::FutureExt;
 
-use super::{Place, failure::failed, key::is_ours, settings::ListingOrder};
+use super::{
+    Place,
+    failure::failed,
+    key::{LOCK, is_ours},
+    settings::ListingOrder,
+};
 use crate::{Error, Listed, Listing, ObjectKey, Result, object::smallest::Smallest};
 
 /// The most on a page, as servers have it.
 pub(super) const PAGE_OBJECTS: i32 = 1_000;
 /// How often a page is asked for again that came damaged.
 const AGAIN: u32 = 2;
-/// What the keys of a pass may take where the server does not sort.
-const PASS_BYTES: usize = 4 << 20;
+/// What the keys of a pass may take where the server does not sort. Each is held twice, with its tag.
+const PASS_BYTES: usize = 2 << 20;
 
 /// Objects in the order in which the server lists them.
 pub(super) struct Pages {
     place: Place,
+    which: Which,
     page_objects: i32,
     token: Option<String>,
     ended: bool,
+}
+
+/// Which objects are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The app's.
+    Apps,
+    /// Ours as well, but for the lock.
+    AllButLock,
 }
 
 /// A line of a listing, with what tells one state of an object from another.
 pub(super) struct Line {
     pub(super) listed: Listed,
     pub(super) etag: String,
+    /// When it was last modified, in seconds since 1970, by the server's clock.
+    pub(super) modified: Option<i64>,
 }
 
 impl Pages {
     pub(super) fn new(place: Place, page_objects: i32) -> Self {
-        Self { place, page_objects, token: None, ended: false }
+        Self { place, which: Which::Apps, page_objects, token: None, ended: false }
+    }
+
+    /// Pages of others than an app's objects.
+    pub(super) fn of(place: Place, which: Which) -> Self {
+        Self { which, ..Self::new(place, PAGE_OBJECTS) }
     }
 
     /// The next lines that there are; none is the end.
@@ -98,13 +120,21 @@ impl Pages {
             match std::str::from_utf8(below) {
                 // What stands for the folder itself in some programs, and ours.
                 Ok("") if size == 0 => continue,
-                Ok(ours) if is_ours(ours) => continue,
+                Ok(ours) if self.passes_over(ours) => continue,
                 _ => {}
             }
             let listed = Listed { key: ObjectKey::try_from(below)?, size };
-            lines.push(Line { listed, etag: super::meta::trim(object.e_tag().unwrap_or_default()).to_owned() });
+            let etag = super::meta::trim(object.e_tag().unwrap_or_default()).to_owned();
+            lines.push(Line { listed, etag, modified: object.last_modified().map(|time| time.secs()) });
         }
         Ok(lines)
+    }
+
+    fn passes_over(&self, below_prefix: &str) -> bool {
+        match self.which {
+            Which::Apps => is_ours(below_prefix),
+            Which::AllButLock => below_prefix == LOCK,
+        }
     }
 }
 
@@ -133,28 +163,54 @@ fn hex([high, low]: [u8; 2]) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-/// What a store hands out: sorted by the server, and checked.
-pub(super) struct S3Listing {
-    pages: Pages,
-    last: Option<ObjectKey>,
+/// Objects in the order of their keys' bytes.
+pub(super) enum Sorted {
+    /// Sorted by the server, and checked.
+    ByServer(ServerSorted),
+    /// Sorted by us.
+    ByUs(UnsortedListing),
 }
 
-/// Begins a listing.
-pub(super) fn begin(place: &Place) -> Box<dyn Listing> {
-    match place.client.settings().listing {
-        ListingOrder::Sorted => Box::new(S3Listing { pages: Pages::new(place.clone(), PAGE_OBJECTS), last: None }),
-        ListingOrder::Unsorted => {
-            let after = Some(Vec::new());
-            Box::new(UnsortedListing { place: place.clone(), after, pass: BTreeMap::new().into_iter() })
+impl Sorted {
+    /// Begins a listing.
+    pub(super) fn begin(place: &Place) -> Self {
+        match place.client.settings().listing {
+            ListingOrder::Sorted => {
+                Self::ByServer(ServerSorted { pages: Pages::new(place.clone(), PAGE_OBJECTS), last: None })
+            }
+            ListingOrder::Unsorted => {
+                let after = Some(Vec::new());
+                Self::ByUs(UnsortedListing { place: place.clone(), after, pass: BTreeMap::new().into_iter() })
+            }
+        }
+    }
+
+    /// The next lines; none is the end.
+    pub(super) async fn next(&mut self) -> Result<Vec<Line>> {
+        match self {
+            Self::ByServer(sorted) => sorted.next().await,
+            Self::ByUs(unsorted) => unsorted.next().await,
         }
     }
 }
 
 #[async_trait]
-impl Listing for S3Listing {
+impl Listing for Sorted {
     async fn next_page(&mut self) -> Result<Vec<Listed>> {
-        let page: Vec<_> = self.pages.next().await?.into_iter().map(|line| line.listed).collect();
-        for listed in &page {
+        Ok(self.next().await?.into_iter().map(|line| line.listed).collect())
+    }
+}
+
+/// A listing whose order is the server's.
+pub(super) struct ServerSorted {
+    pages: Pages,
+    last: Option<ObjectKey>,
+}
+
+impl ServerSorted {
+    async fn next(&mut self) -> Result<Vec<Line>> {
+        let page = self.pages.next().await?;
+        for Line { listed, .. } in &page {
             if self.last.as_ref().is_some_and(|last| *last >= listed.key) {
                 let why = format!(
                     "the server does not list keys in the order of their bytes ({} came too late): set listing = \
@@ -169,12 +225,12 @@ impl Listing for S3Listing {
     }
 }
 
-/// Sorted by us, in as many passes as the memory for it asks for.
-struct UnsortedListing {
+/// Sorted in as many passes as the memory for it asks for.
+pub(super) struct UnsortedListing {
     place: Place,
     /// What the next pass begins after; none after the last.
     after: Option<Vec<u8>>,
-    pass: btree_map::IntoIter<Vec<u8>, u64>,
+    pass: btree_map::IntoIter<Vec<u8>, Line>,
 }
 
 impl UnsortedListing {
@@ -186,24 +242,19 @@ impl UnsortedListing {
             if page.is_empty() {
                 break;
             }
-            for line in page.iter().filter(|line| line.listed.key.as_bytes() > after) {
-                kept.offer(line.listed.key.as_bytes().to_vec(), line.listed.size);
+            for line in page.into_iter().filter(|line| line.listed.key.as_bytes() > after) {
+                kept.offer(line.listed.key.as_bytes().to_vec(), line);
             }
         }
         self.after = kept.more_after();
         self.pass = kept.into_sorted().into_iter();
         Ok(())
     }
-}
 
-#[async_trait]
-impl Listing for UnsortedListing {
-    async fn next_page(&mut self) -> Result<Vec<Listed>> {
+    async fn next(&mut self) -> Result<Vec<Line>> {
         let page_objects = usize::try_from(PAGE_OBJECTS).unwrap_or_default();
         loop {
-            let page = self.pass.by_ref().take(page_objects);
-            let page = page.map(|(key, size)| Ok(Listed { key: ObjectKey::try_from(key)?, size }));
-            let page = page.collect::<Result<Vec<_>>>()?;
+            let page: Vec<_> = self.pass.by_ref().take(page_objects).map(|(_, line)| line).collect();
             if !page.is_empty() {
                 return Ok(page);
             }

@@ -28,11 +28,14 @@ impl Lock {
     ///
     /// # Errors
     /// `Taken` where another import has it.
-    pub(super) async fn take(place: &Place) -> Result<Self> {
-        if read(place).await?.is_some() {
-            return Err(taken(place));
+    pub(super) async fn take(place: &Place, token: String) -> Result<Self> {
+        let lock = Self { token };
+        match read(place).await? {
+            None => {}
+            // Of an earlier call.
+            Some(token) if token == lock.token => return Ok(lock),
+            Some(_) => return Err(taken(place)),
         }
-        let lock = Self { token: crate::sibling::token()? };
         // As any object is stored, so that what a bucket demands of each holds for this one.
         let condition = [("if-none-match", "*"), ("content-type", "text/plain")];
         let headers = condition.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -71,7 +74,13 @@ impl Lock {
     }
 }
 
-fn key(place: &Place) -> String {
+/// Whether the prefix is claimed by whoever has this token.
+pub(super) async fn is_held(place: &Place, token: &str) -> Result<bool> {
+    Ok(read(place).await?.is_some_and(|found| found == token))
+}
+
+/// The server's key of the lock.
+pub(super) fn key(place: &Place) -> String {
     format!("{}{LOCK}", place.prefix)
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::{config::http::HttpRequest, operation::get_object::GetObjectOutput};
+use aws_sdk_s3::{
+    config::http::HttpRequest,
+    operation::{get_object::GetObjectOutput, head_object::HeadObjectOutput},
+};
 
 use crate::ObjectMeta;
 
@@ -25,6 +28,27 @@ pub(super) fn of_answer(answer: &GetObjectOutput, size: u64) -> ObjectMeta {
     let user = answer.metadata().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
     ObjectMeta {
         size,
+        modified: answer.last_modified().map(|time| u64::try_from(time.secs()).unwrap_or_default()),
+        content_type: answer.content_type().map(str::to_owned),
+        etag: answer.e_tag().map(|etag| trim(etag).to_owned()),
+        headers: headers.collect(),
+        user: user.collect(),
+    }
+}
+
+/// What the answer to a HEAD says.
+pub(super) fn of_head(answer: &HeadObjectOutput) -> ObjectMeta {
+    let told = [
+        answer.cache_control(),
+        answer.content_disposition(),
+        answer.content_encoding(),
+        answer.content_language(),
+        answer.expires_string(),
+    ];
+    let headers = HEADERS.iter().zip(told).filter_map(|(name, value)| Some(((*name).to_owned(), value?.to_owned())));
+    let user = answer.metadata().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+    ObjectMeta {
+        size: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         modified: answer.last_modified().map(|time| u64::try_from(time.secs()).unwrap_or_default()),
         content_type: answer.content_type().map(str::to_owned),
         etag: answer.e_tag().map(|etag| trim(etag).to_owned()),

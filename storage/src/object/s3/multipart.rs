@@ -1,5 +1,7 @@
 //! A multipart upload: parts in parallel, and an object only when all of them are there.
 
+use std::ops::Range;
+
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ServerSideEncryption, StorageClass,
 };
@@ -83,15 +85,23 @@ impl Multipart {
         Ok(())
     }
 
-    /// Makes another object the next part.
-    pub(super) async fn copy(&mut self, from: &str, size: u64) -> Result<()> {
+    /// Makes another object, or a range of its bytes, the next part. One that is to have this entity tag is held to it.
+    pub(super) async fn copy(
+        &mut self,
+        from: &str,
+        range: Option<Range<u64>>,
+        etag: Option<&str>,
+        size: u64,
+    ) -> Result<()> {
         let _turn = self.place.client.turn().await;
         self.begun += 1;
         self.size += size;
         let number = self.begun;
-        let source = format!("{}/{}", self.place.bucket, percent_encoded(from));
+        let source = copy_source(&self.place, from);
+        let range = range.map(|range| format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let request = self.place.client.sdk().await?.upload_part_copy().bucket(&*self.place.bucket);
         let request = request.key(&self.upload.key).upload_id(&self.upload.id).part_number(number).copy_source(source);
+        let request = request.set_copy_source_range(range).set_copy_source_if_match(etag.map(quoted));
         let what = format!("copying part {number} of {} in {}", self.upload.key, self.place);
         let copied = request
             .customize()
@@ -219,6 +229,15 @@ fn joined(sent: std::result::Result<Result<CompletedPart>, tokio::task::JoinErro
 }
 
 /// As the source of a copy is written.
+pub(super) fn copy_source(place: &Place, key: &str) -> String {
+    format!("{}/{}", place.bucket, percent_encoded(key))
+}
+
+/// An entity tag as a condition has it.
+pub(super) fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
 fn percent_encoded(key: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/');
     let mut encoded = String::with_capacity(key.len());

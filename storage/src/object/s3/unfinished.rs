@@ -4,7 +4,7 @@ use aws_sdk_s3::types::ObjectLockLegalHoldStatus;
 use futures::FutureExt;
 
 use super::{
-    S3Store,
+    Place, S3Store,
     failure::{answered, failed, is_missing},
 };
 use crate::{Error, ObjectKey, Result};
@@ -25,7 +25,44 @@ impl S3Store {
     /// # Errors
     /// Those of the server.
     pub async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        self.place.unfinished_uploads().await
+    }
+
+    /// Aborts an upload, and with it what was sent of it. One that has ended meanwhile is left.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn abort_upload(&self, upload: &UnfinishedUpload) -> Result<()> {
+        self.place.abort_upload(&self.place.full_key(&upload.key)?, &upload.id).await
+    }
+
+    /// Until when an object must not be deleted, by the bucket's object lock: a time of RFC 3339, or the word that somebody put a
+    /// hold on it; none where it may go.
+    ///
+    /// # Errors
+    /// Those of the server. That the login may not see the lock is none: then the server keeps it all the same.
+    pub async fn locked_until(&self, key: &ObjectKey, now: i64) -> Result<Option<String>> {
         let place = &self.place;
+        let full = place.full_key(key)?;
+        let _turn = place.client.turn().await;
+        let request = place.client.sdk().await?.head_object().bucket(&*place.bucket).key(&full);
+        let answer = match request.send().boxed().await {
+            // HEAD's answer has no body that could say more.
+            Err(failure) if answered(&failure).0 == 404 => return Ok(None),
+            answer => answer.map_err(failed(format!("looking at {full} of {place}")))?,
+        };
+        if answer.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On) {
+            return Ok(Some("a legal hold is lifted".into()));
+        }
+        let until = answer.object_lock_retain_until_date().filter(|until| until.secs() > now);
+        Ok(until.map(|until| until.fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime).unwrap_or_default()))
+    }
+}
+
+impl Place {
+    /// The uploads below the prefix that are under way or were given up.
+    pub(super) async fn unfinished_uploads(&self) -> Result<Vec<UnfinishedUpload>> {
+        let place = self;
         let what = || format!("listing the unfinished uploads of {place}");
         let (mut found, mut after) = (Vec::new(), None::<(String, String)>);
         loop {
@@ -54,40 +91,26 @@ impl S3Store {
         }
     }
 
-    /// Aborts an upload, and with it what was sent of it. One that has ended meanwhile is left.
-    ///
-    /// # Errors
-    /// Those of the server.
-    pub async fn abort_upload(&self, upload: &UnfinishedUpload) -> Result<()> {
-        let place = &self.place;
-        let key = place.full_key(&upload.key)?;
-        let _turn = place.client.turn().await;
-        let request = place.client.sdk().await?.abort_multipart_upload().bucket(&*place.bucket).key(&key);
-        match request.upload_id(&upload.id).send().boxed().await {
-            Err(failure) if is_missing(&failure) => Ok(()),
-            aborted => aborted.map(drop).map_err(failed(format!("aborting the upload of {key} of {place}"))),
+    /// Aborts all of them, also those that no app's object would come of.
+    pub(super) async fn abort_uploads(&self) -> Result<()> {
+        let uploads = match self.unfinished_uploads().await {
+            // A login that may not list them: the bucket's own rules end them.
+            Err(Error::Denied { .. }) => return Ok(()),
+            uploads => uploads?,
+        };
+        for upload in uploads {
+            let key = format!("{}{}", self.prefix, String::from_utf8_lossy(upload.key.as_bytes()));
+            self.abort_upload(&key, &upload.id).await?;
         }
+        Ok(())
     }
 
-    /// Until when an object must not be deleted, by the bucket's object lock: a time of RFC 3339, or the word that somebody put a
-    /// hold on it; none where it may go.
-    ///
-    /// # Errors
-    /// Those of the server. That the login may not see the lock is none: then the server keeps it all the same.
-    pub async fn locked_until(&self, key: &ObjectKey, now: i64) -> Result<Option<String>> {
-        let place = &self.place;
-        let full = place.full_key(key)?;
-        let _turn = place.client.turn().await;
-        let request = place.client.sdk().await?.head_object().bucket(&*place.bucket).key(&full);
-        let answer = match request.send().boxed().await {
-            // HEAD's answer has no body that could say more.
-            Err(failure) if answered(&failure).0 == 404 => return Ok(None),
-            answer => answer.map_err(failed(format!("looking at {full} of {place}")))?,
-        };
-        if answer.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On) {
-            return Ok(Some("a legal hold is lifted".into()));
+    async fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
+        let _turn = self.client.turn().await;
+        let request = self.client.sdk().await?.abort_multipart_upload().bucket(&*self.bucket).key(key);
+        match request.upload_id(id).send().boxed().await {
+            Err(failure) if is_missing(&failure) || answered(&failure) == (404, "NoSuchUpload") => Ok(()),
+            aborted => aborted.map(drop).map_err(failed(format!("aborting the upload of {key} of {self}"))),
         }
-        let until = answer.object_lock_retain_until_date().filter(|until| until.secs() > now);
-        Ok(until.map(|until| until.fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime).unwrap_or_default()))
     }
 }

@@ -21,11 +21,20 @@ pub(super) struct Cut {
     pub(super) single_parts: i32,
     /// How many are in a section, which can't have more than 5 GiB.
     pub(super) section_parts: i32,
+    /// The largest object that the server copies in one request, and the parts in which it copies others.
+    pub(super) copy_bytes: u64,
+    pub(super) copy_part_bytes: u64,
 }
 
 impl Default for Cut {
     fn default() -> Self {
-        Self { part_bytes: 5 << 20, single_parts: 8_000, section_parts: 1_000 }
+        Self {
+            part_bytes: 5 << 20,
+            single_parts: 8_000,
+            section_parts: 1_000,
+            copy_bytes: 5 << 30,
+            copy_part_bytes: 1 << 30,
+        }
     }
 }
 
@@ -131,7 +140,7 @@ impl Upload {
         if let (Some(whole), Some(Section { key, parts })) = (&mut self.whole, self.section.take()) {
             let size = parts.size();
             parts.finish().await?;
-            let copied = whole.copy(&key, size).await;
+            let copied = whole.copy(&key, None, None, size).await;
             self.place.delete(&key).await?;
             copied?;
         }
