@@ -2,6 +2,7 @@
 
 mod backups;
 mod connect;
+mod imports;
 mod jobs;
 mod record;
 mod worker;
@@ -10,9 +11,9 @@ mod writes;
 pub(crate) use backups::Claim;
 pub use backups::{Attempt, BackupFilter};
 pub use connect::Catalog;
+pub(crate) use imports::{Journaled, Phase};
 pub use jobs::{Job, JobKind, JobState, NewJob};
 pub use record::{Backup, BackupId, Place, Record, State, Trigger};
-pub(crate) use worker::Heartbeat;
 use worker::Worker;
 
 /// A word of ours as it stands in a table.

@@ -14,6 +14,7 @@ mod flags;
 mod keygen;
 mod new_file;
 mod place;
+mod recover;
 mod report;
 mod restore;
 mod rewrap;
@@ -57,6 +58,7 @@ enum Command {
     Apps,
     Export(export::Export),
     Restore(restore::Restore),
+    Recover(recover::Recover),
     Inspect(archive::Inspect),
     Extract(extract::Extract),
     Verify(archive::Verify),
@@ -127,6 +129,7 @@ impl Cli {
             Command::Apps => apps::run(&load()?, report).await,
             Command::Export(export) => export.run(&load()?, report).await,
             Command::Restore(restore) => restore.run(&load()?, report).await,
+            Command::Recover(recover) => recover.run(&load()?, report).await,
             Command::Inspect(inspect) => inspect.run(&load()?, report).await,
             Command::Extract(extract) => extract.run(&load()?, report).await,
             Command::Verify(verify) => verify.run(&load()?, report).await,

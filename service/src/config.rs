@@ -56,6 +56,8 @@ pub struct Config {
     pub memory: ByteSize,
     /// How long a peer may give or take no byte.
     pub idle_timeout: Duration,
+    /// How long what an import replaces is kept for an undo; zero is not at all.
+    pub keep_replaced: Duration,
     /// The file that holds the token with every right.
     pub token_file: PathBuf,
     /// Who can read what is written.
@@ -238,6 +240,8 @@ impl Config {
             memory: setting("COFFER_SERVER_MEMORY", server.memory)
                 .map_or(Ok(ByteSize::DEFAULT_BUDGET), |s| s.parse())?,
             idle_timeout: idle.map_or(Ok(units::IDLE_TIMEOUT), |text| units::parse_duration(&text))?,
+            keep_replaced: setting("COFFER_SERVER_KEEP_REPLACED", server.keep_replaced)
+                .map_or(Ok(units::KEEP_REPLACED), |text| units::parse_duration_or_none(&text))?,
             token_file: in_base(
                 setting("COFFER_SERVER_TOKEN_FILE", server.token_file).unwrap_or_else(|| "token".into()),
             ),

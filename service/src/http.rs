@@ -5,6 +5,7 @@ mod auth;
 mod backups;
 mod connections;
 mod download;
+mod import;
 mod jobs;
 mod openapi;
 mod path;
@@ -12,9 +13,9 @@ mod problem;
 mod range;
 mod ready;
 mod transfers;
+mod undo;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::{any, get, post};
@@ -28,10 +29,12 @@ pub use auth::Token;
 use connections::Connections;
 pub use problem::Problem;
 
+use crate::catalog::Catalog;
 use crate::config::{Config, Keys, Source};
 use crate::jobs::Jobs;
 use crate::name::AppName;
 use crate::pipeline::{App, Budget, ReadKeys, Transfers};
+use crate::staging::Staging;
 use crate::vault::Vaults;
 use crate::{Error, Result};
 
@@ -57,7 +60,7 @@ struct Inner {
     token: Token,
     budget: Budget,
     transfers: Transfers,
-    importing: Mutex<HashSet<AppName>>,
+    staging: Staging,
     backups: Option<(Vaults, Jobs)>,
 }
 
@@ -70,17 +73,20 @@ impl Service {
     pub async fn open(config: Config, token: Token) -> Result<Self> {
         let budget = Budget::new(config.memory);
         let (keys, signing_key) = (config.keys.load()?, config.keys.signing_key()?);
+        let catalog = Catalog::open(&config.state).await?;
+        let staging = Staging::new(&config, catalog.clone(), budget.clone());
+        staging.keep_house().await?;
         let backups = match config.vaults.is_empty() {
             true => None,
             false => {
-                let vaults = Vaults::open(&config, budget.clone()).await?;
+                let vaults = Vaults::with(&config, budget.clone(), catalog)?;
                 vaults.sweep().await?;
                 let jobs = Jobs::new(vaults.catalog().clone(), vaults.at_once(JOBS)).await?;
                 Some((vaults, jobs))
             }
         };
-        let (transfers, importing) = (Transfers::default(), Mutex::default());
-        let inner = Inner { config, keys, signing_key, token, budget, transfers, importing, backups };
+        let transfers = Transfers::default();
+        let inner = Inner { config, keys, signing_key, token, budget, transfers, staging, backups };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -131,8 +137,11 @@ impl Service {
     async fn keep_house(&self) {
         loop {
             tokio::time::sleep(HOUSEKEEPING).await;
-            let (Ok(vaults), Ok(jobs)) = (self.vaults(), self.jobs()) else { continue };
-            let kept = async { vaults.settle().await.and(jobs.end_dead().await) };
+            let kept = async {
+                self.inner.staging.keep_house().await?;
+                let (Ok(vaults), Ok(jobs)) = (self.vaults(), self.jobs()) else { return Ok(()) };
+                vaults.settle().await.and(jobs.end_dead().await)
+            };
             if let Err(error) = kept.await {
                 tracing::warn!(%error, "what dead processes may have left could not be seen to");
             }
@@ -144,7 +153,8 @@ impl Service {
             .route("/v1/apps", get(apps::list))
             .route("/v1/apps/{source}/{app}", get(apps::one))
             .route("/v1/apps/{source}/{app}/export", post(transfers::export))
-            .route("/v1/apps/{source}/{app}/import", post(transfers::import))
+            .route("/v1/apps/{source}/{app}/import", post(import::import))
+            .route("/v1/apps/{source}/{app}/undo", post(undo::undo))
             .route("/v1/apps/{source}/{app}/backups", post(backups::make))
             .route("/v1/backups", get(backups::list))
             .route("/v1/backups/{id}", get(backups::one).delete(backups::delete))
@@ -184,15 +194,6 @@ impl Service {
         let unlock = Unlock { identities, passphrase, max_work_factor: WorkFactor::SERVICE_READ_MAX };
         Ok(ReadKeys { unlock, ..ReadKeys::default() })
     }
-
-    /// Keeps other imports of the app out until the guard is dropped.
-    fn import_alone(&self, app: &AppName) -> Result<ImportGuard> {
-        let mut importing = self.inner.importing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !importing.insert(app.clone()) {
-            return Err(Error::Busy(format!("another import of {app} is running: wait until it has ended")));
-        }
-        Ok(ImportGuard { service: self.clone(), app: app.clone() })
-    }
 }
 
 fn no_vault() -> Error {
@@ -205,15 +206,4 @@ async fn nothing() -> Error {
 
 async fn other_method() -> Error {
     Error::Method
-}
-
-struct ImportGuard {
-    service: Service,
-    app: AppName,
-}
-
-impl Drop for ImportGuard {
-    fn drop(&mut self) {
-        self.service.inner.importing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
-    }
 }

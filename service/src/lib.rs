@@ -8,12 +8,14 @@ mod cli;
 pub mod config;
 mod demo;
 mod error;
+mod failpoint;
 pub mod http;
 mod jobs;
 pub mod name;
 pub mod pipeline;
 mod progress;
 mod sheet;
+pub mod staging;
 pub mod vault;
 
 pub use cli::run;

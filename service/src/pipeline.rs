@@ -25,7 +25,7 @@ pub use check::{Contents, check};
 pub(crate) use export::EXPORT_BYTES;
 pub use export::{Export, Made, Packing, Sealing};
 pub(crate) use extract::{Extracted, Folder, Overwrite, Spool, Tell, Wanted, extract_random};
-pub use import::{Imported, import};
+pub use import::{Imported, Origin, import};
 pub(crate) use output::{GRACE, PATIENT, write_object, write_out};
 pub(crate) use passing::Vanished;
 pub use pipe::{PipeReader, PipeWriter, Receiver, Sender, pipe};

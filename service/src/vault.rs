@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use coffer_crypto::SigningKey;
 
-use crate::catalog::{Catalog, Heartbeat};
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::pipeline::{Budget, EXPORT_BYTES, ReadKeys, Trust};
 use crate::{Error, Result};
@@ -48,7 +48,6 @@ struct Inner {
     vaults: Vec<Vault>,
     signing_key: Option<Arc<SigningKey>>,
     budget: Budget,
-    _heartbeat: Heartbeat,
 }
 
 impl Vaults {
@@ -58,12 +57,19 @@ impl Vaults {
     /// [`Error::Usage`] where there is no vault; those of [`Catalog::open`] and of the keys.
     pub async fn open(config: &Config, budget: Budget) -> Result<Self> {
         config.vault(None)?;
-        let catalog = Catalog::open(&config.state).await?;
-        let heartbeat = catalog.heartbeat().await?;
+        Self::with(config, budget, Catalog::open(&config.state).await?)
+    }
+
+    /// As [`Vaults::open`], with the catalogue that is open already.
+    ///
+    /// # Errors
+    /// Where there is no vault; those of the keys.
+    pub fn with(config: &Config, budget: Budget, catalog: Catalog) -> Result<Self> {
+        config.vault(None)?;
         let vaults = config.vaults.iter().map(Vault::new).collect();
         let signing_key = config.keys.signing_key()?;
         let config = config.clone();
-        let inner = Inner { config, catalog, vaults, signing_key, budget, _heartbeat: heartbeat };
+        let inner = Inner { config, catalog, vaults, signing_key, budget };
         Ok(Self { inner: Arc::new(inner) })
     }
 

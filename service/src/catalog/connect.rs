@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection, SqlStr};
 
+use super::worker::Heartbeat;
 use crate::config::{StateLogin, StatePlace};
 use crate::{Error, Result};
 
@@ -22,7 +24,10 @@ const UNREADABLE: [&str; 2] = ["11", "26"];
 const MIGRATE_AGAIN: u32 = 50;
 const MIGRATE_PAUSE: Duration = Duration::from_millis(100);
 /// The tables as they grew; what is here stays as it is, and more comes behind.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "backups", include_str!("../../migrations/0001_backups.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "backups", include_str!("../../migrations/0001_backups.sql")),
+    (2, "imports", include_str!("../../migrations/0002_imports.sql")),
+];
 
 /// What the service knows of backups and jobs. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +35,8 @@ pub struct Catalog {
     pub(super) pool: AnyPool,
     pub(super) kind: Kind,
     place: String,
+    /// Says that this process is there as long as anybody holds the catalogue.
+    _heartbeat: Option<Arc<Heartbeat>>,
 }
 
 /// The engines, whose clocks are asked in different words.
@@ -84,7 +91,9 @@ impl Catalog {
         looked.and(first.close().await).map_err(failed)?;
         let pool = pool.connect_with(options).await.map_err(failed)?;
         migrate(&pool, kind).await.map_err(|error| Error::State { place: name.clone(), why: outdated(&error) })?;
-        Ok(Self { pool, kind, place: name })
+        let catalog = Self { pool, kind, place: name, _heartbeat: None };
+        let heartbeat = Some(Arc::new(catalog.heartbeat().await?));
+        Ok(Self { _heartbeat: heartbeat, ..catalog })
     }
 
     /// Asks the database whether it is there.

@@ -18,7 +18,7 @@ const SILENCE_SECONDS: i64 = 60;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Says every few seconds that this process is there, until it is dropped.
-pub(crate) struct Heartbeat(AbortHandle);
+pub(super) struct Heartbeat(AbortHandle);
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
@@ -28,7 +28,7 @@ impl Drop for Heartbeat {
 
 impl Catalog {
     /// Says that this process is there, now and every few seconds.
-    pub(crate) async fn heartbeat(&self) -> Result<Heartbeat> {
+    pub(super) async fn heartbeat(&self) -> Result<Heartbeat> {
         self.forget_silent().await?;
         self.say_there().await?;
         let catalog = self.clone();

@@ -36,6 +36,7 @@ pub(super) struct Server {
     pub(super) listen: Option<String>,
     pub(super) memory: Option<String>,
     pub(super) idle_timeout: Option<String>,
+    pub(super) keep_replaced: Option<String>,
     pub(super) token_file: Option<String>,
 }
 

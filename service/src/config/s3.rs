@@ -188,7 +188,15 @@ impl BucketPattern {
     /// The objects of one app.
     #[must_use]
     pub fn fill(&self, app: &Name) -> S3Store {
-        S3Store::new(self.client.clone(), &self.bucket.fill(app), &self.prefix.fill(app))
+        let store = S3Store::new(self.client.clone(), &self.bucket.fill(app), &self.prefix.fill(app));
+        // What waits beside the apps has a name that no app can have. Where each app has a bucket, or `{app}` stands there twice,
+        // it waits below the app's prefix.
+        match self.prefix.as_str().split_once(PLACE) {
+            Some((before, after)) if !after.contains(PLACE) && !self.bucket.has_place() => {
+                store.with_waiting(before, after)
+            }
+            _ => store,
+        }
     }
 
     /// Where nobody's objects are, to try the bucket out; none where each app has a bucket of its own.

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 
 /// How long a peer may give or take no byte where nothing else is said.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long what an import replaces is kept where nothing else is said.
+pub(super) const KEEP_REPLACED: Duration = Duration::from_secs(24 * 3600);
 
 /// A number of bytes, written as `64MiB`, `1GiB`, `512KiB` or a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,14 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration> {
         .ok_or_else(|| Error::Usage(format!("{text:?} is no duration: write it as 90s, 2m, 1h or 7d")))
 }
 
+/// A duration, or `0` for none.
+pub(super) fn parse_duration_or_none(text: &str) -> Result<Duration> {
+    match text.trim() {
+        "0" => Ok(Duration::ZERO),
+        text => parse_duration(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +100,9 @@ mod tests {
         assert_eq!(parse_duration("500ms").unwrap(), Duration::from_millis(500));
         assert_eq!(parse_duration("2m").unwrap(), Duration::from_secs(120));
         assert!(parse_duration("0s").is_err() && parse_duration("2").is_err());
+        assert_eq!(parse_duration_or_none("0").unwrap(), Duration::ZERO);
+        assert_eq!(parse_duration_or_none("24h").unwrap(), KEEP_REPLACED);
+        assert!(parse_duration_or_none("0h").is_err());
         assert_eq!(ByteSize(64 << 20).to_string(), "64MiB");
         assert_eq!(ByteSize(1536).to_string(), "1.5KiB");
     }

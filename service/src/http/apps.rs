@@ -10,6 +10,7 @@ use super::{Problem, Service};
 use crate::Result;
 use crate::config::Listing;
 use crate::name::AppName;
+use crate::staging::WhatIsKept;
 
 /// The apps of all sources.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -26,6 +27,26 @@ pub(super) struct AppState {
     source: String,
     /// Its name.
     app: String,
+}
+
+/// One app, and what an undo would bring back.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct OneApp {
+    #[serde(flatten)]
+    app: AppState,
+    /// What it was before the last import that replaced it; null where nothing is kept of that.
+    kept: Option<KeptApp>,
+}
+
+/// An app as it was.
+#[derive(Serialize, utoipa::ToSchema)]
+struct KeptApp {
+    /// When it was replaced, RFC 3339.
+    replaced: String,
+    /// Until when it is kept.
+    until: String,
+    /// What it takes.
+    bytes: u64,
 }
 
 impl From<AppName> for AppState {
@@ -45,8 +66,14 @@ pub(super) async fn list(State(service): State<Service>) -> Result<Json<Apps>> {
 /// One app.
 #[utoipa::path(get, path = "/v1/apps/{source}/{app}", tag = "apps",
     params(("source" = String, Path), ("app" = String, Path)),
-    responses((status = 200, body = AppState), (status = 404, body = Problem)))]
-pub(super) async fn one(State(service): State<Service>, AppPath(name): AppPath) -> Result<Json<AppState>> {
-    service.app(&name, PostgresOptions::default())?.must_exist().await?;
-    Ok(Json(name.into()))
+    responses((status = 200, body = OneApp), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn one(State(service): State<Service>, AppPath(name): AppPath) -> Result<Json<OneApp>> {
+    let app = service.app(&name, PostgresOptions::default())?;
+    app.must_exist().await?;
+    let kept = service.inner.staging.kept(&app).await?.map(|WhatIsKept { replaced, until, bytes }| KeptApp {
+        replaced: replaced.to_string(),
+        until: until.to_string(),
+        bytes,
+    });
+    Ok(Json(OneApp { app: name.into(), kept }))
 }

@@ -12,14 +12,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::auth::{Rights, must_be_admin};
+use super::import::import_answer;
 use super::jobs::{accepted, request_key};
 use super::path::AppPath;
-use super::transfers::{import_answer, read_request};
+use super::transfers::read_request;
 use super::{Problem, Service};
 use crate::catalog::{Backup, BackupFilter, BackupId, JobKind, State as BackupState, Trigger};
 use crate::jobs::Asked;
 use crate::name::AppName;
-use crate::pipeline::import;
+use crate::pipeline::{Origin, import};
+use crate::staging::Existing;
 use crate::vault::{Found, Wanted};
 use crate::{Error, Result};
 
@@ -176,8 +178,14 @@ pub(super) async fn make(
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestoreRequest {
-    /// The app that it goes into, which must be new or empty; by default the one that it was made of.
+    /// The app that it goes into; by default the one that it was made of.
     into: Option<String>,
+    /// Replaces what the app holds; without it, the app must be new or empty.
+    #[serde(default)]
+    replace: bool,
+    /// Rows and objects alone that one of these globs over entry paths tells, tables whole; into an app that is new or empty.
+    #[serde(default)]
+    only: Vec<String>,
     /// Runs the archive's code with the rights of the service's own login; for apps in PostgreSQL.
     #[serde(default)]
     allow_code: bool,
@@ -196,14 +204,14 @@ impl RestoreRequest {
         }
         serde_json::from_slice(body).map_err(|error| {
             Error::Usage(format!(
-                "the request's body is not understood: {error}; it takes into (\"SOURCE/APP\"), allow_code, rewrite_bodies and \
-                 grants (true or false)"
+                "the request's body is not understood: {error}; it takes into (\"SOURCE/APP\"), only (a list of globs), replace, allow_code, \
+                 rewrite_bodies and grants (true or false)"
             ))
         })
     }
 }
 
-/// Begins to restore a backup, opened with the service's identity, into an app that is new or empty. The same `Idempotency-Key` again
+/// Begins to restore a backup, opened with the service's identity, into an app. The same `Idempotency-Key` again
 /// gives the same job.
 #[utoipa::path(post, path = "/v1/backups/{id}/restore", tag = "backups",
     params(("id" = String, Path), ("idempotency-key" = Option<String>, Header)),
@@ -223,26 +231,32 @@ pub(super) async fn restore(
     let Found { archive: place, expected, .. } = vaults.find(&Wanted::Id(id.to_string())).await?;
     let of = expected.app.clone();
     let into: AppName = request.into.as_deref().map_or_else(|| Ok(of.clone()), str::parse)?;
-    let RestoreRequest { allow_code, rewrite_bodies, grants, .. } = request;
+    let RestoreRequest { replace, only, allow_code, rewrite_bodies, grants, .. } = request;
+    if replace && !only.is_empty() {
+        return Err(Error::Usage("`only` brings a part into an app that is new or empty: leave `replace` out".into()));
+    }
+    let existing = if replace { Existing::Replace } else { Existing::Refuse };
     if into != of || allow_code || rewrite_bodies || grants {
         must_be_admin(rights)?;
     }
     let options = PostgresOptions { allow_code, rewrite_bodies, grants, ..PostgresOptions::default() };
     let app = service.target(&into, options)?;
     let request_key = request_key(&headers)?;
-    let request = format!("{id} {allow_code} {rewrite_bodies} {grants}");
+    let request = format!("{id} {replace} {only:?} {allow_code} {rewrite_bodies} {grants}");
     let asked = Asked { kind: JobKind::Restore, app: &into, backup: id, request, request_key };
     let running = service.clone();
     let job = jobs.begin(
         asked,
         |transfer| service.inner.transfers.add(transfer),
         move |transfer| async move {
-            let _alone = running.import_alone(&app.name)?;
             let mut keys = vaults.read_keys()?;
             keys.unlock.max_work_factor = WorkFactor::SERVICE_READ_MAX;
             keys.expected = Some(expected);
-            let (input, _) = place.open().await?;
-            let imported = import(&app, input, keys, &running.inner.budget, &transfer).await?;
+            let origin = match only.is_empty() {
+                true => Origin::Whole(place.open().await?.0),
+                false => Origin::Part(place, only),
+            };
+            let imported = import(&app, origin, keys, &transfer, &running.inner.staging, existing).await?;
             serde_json::to_value(import_answer(transfer.id(), imported)).map_err(|error| Error::Io(error.into()))
         },
     );

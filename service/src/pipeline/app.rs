@@ -22,6 +22,7 @@ pub struct App {
     /// What its database is of: it takes archives of no other.
     pub engine: EngineKind,
     place: String,
+    objects_place: Option<String>,
 }
 
 impl App {
@@ -64,7 +65,14 @@ impl App {
             }
         };
         let objects = source.objects.as_ref().map(|objects| objects.fill(app));
-        Ok(Self { name, database, objects, engine, place })
+        let objects_place = source.objects.as_ref().map(|objects| objects.url());
+        Ok(Self { name, database, objects, engine, place, objects_place })
+    }
+
+    /// Where its rows and objects are, without a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.objects_place.as_ref().map_or_else(|| self.place.clone(), |objects| format!("{}, {objects}", self.place))
     }
 
     /// Makes sure that there is such an app.

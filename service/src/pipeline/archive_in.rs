@@ -16,7 +16,7 @@ use super::trust::{ReadKeys, manifest_id};
 use crate::{Error, Result};
 
 /// Events between the reading of an archive and whoever takes them.
-const EVENTS: usize = 8;
+pub(super) const EVENTS: usize = 8;
 /// What the stage holds by construction: a member packed and plain, a segment, what has arrived.
 pub(super) const READING_BYTES: u64 = 4 << 20;
 const MAGIC_BYTES: u64 = 8;
@@ -57,6 +57,17 @@ impl ArchiveInput {
     #[must_use]
     pub fn watched(self, watch: impl FnMut(Passing<'_>) -> coffer_archive::Result<()> + Send + 'static) -> Self {
         Self { watch: Some(Box::new(watch)), ..self }
+    }
+}
+
+impl ArchiveInput {
+    /// Reads the beginning of a plain archive, to see whether it is one. Blocks.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn begin_plain(self) -> Result<()> {
+        Reader::plain(self.input, Limits::default()).next_event()?;
+        Ok(())
     }
 }
 

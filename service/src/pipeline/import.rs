@@ -1,20 +1,25 @@
-//! Import: an archive into an app that is new or empty, whole or not at all.
+//! Import: an archive into an app, whole or not at all.
 
 mod objects;
 mod rows;
+mod some;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use coffer_archive::{Event, Manifest, ObjectHeader, RowEncoding, Summary};
-use coffer_storage::{Blueprint, Engine, EngineKind};
+use coffer_storage::{Blueprint, Engine, EngineKind, Import, Loaded, ObjectSwap};
 
 use super::archive_in::{Arrived, READING_BYTES, read_archive};
+use super::budget::Permit;
 use super::pipe::Receiver;
-use super::{App, ArchiveInput, Budget, ReadKeys, Transfer};
+use super::{App, ArchiveInput, ArchivePlace, Budget, ReadKeys, Transfer};
+use crate::failpoint::failpoint;
+use crate::staging::{Existing, Landed, Staging};
 use crate::{Error, Result};
 use objects::Objects;
-use rows::Rows;
+use rows::{Extent, Rows};
+use some::{READING_SOME_BYTES, Selection, read_some};
 
 /// What an import's stages hold by construction beside the reading of the archive: the database's cache, a row.
 const LOADING_BYTES: u64 = 4 << 20;
@@ -28,45 +33,65 @@ pub struct Imported {
     pub manifest: Manifest,
     /// What now stands in the app.
     pub summary: Summary,
+    /// What became of what was there.
+    pub landed: Landed,
     /// What the user should know of it.
     pub notices: Vec<String>,
 }
 
-/// Brings an archive into an app that is new or empty. Nothing of it can be seen in the app before the whole archive has
-/// been checked and what was loaded has been compared with it; after an error nothing of it is left.
+/// Brings an archive into an app: one that is new or empty or, where that is asked for, in the place of one that is there. Nothing of
+/// it can be seen in the app before the whole archive has been checked and what was loaded has been compared with it; after an error
+/// the app is as it was.
 ///
 /// # Errors
-/// [`coffer_storage::Error::NotEmpty`] where the app holds something; whatever is wrong with the archive.
+/// [`coffer_storage::Error::NotEmpty`] where the app holds something that is not to be replaced; [`Error::Busy`] where another import
+/// of it is under way; whatever is wrong with the archive.
 pub async fn import(
     app: &App,
-    input: ArchiveInput,
+    origin: Origin,
     keys: ReadKeys,
-    budget: &Budget,
     transfer: &Arc<Transfer>,
+    staging: &Staging,
+    existing: Existing,
 ) -> Result<Imported> {
-    app.must_be_empty().await?;
-    // Both at once: who held one and waited for the other could wait for ever.
-    let staging_bytes = app.objects.as_ref().map_or(0, |objects| objects.staging_bytes());
-    let _reserve = budget.reserve(READING_BYTES + LOADING_BYTES + staging_bytes).await?;
-    let mut arriving = read_archive(input, keys, budget, transfer);
-    let mut target = Target { app, budget, transfer, rows: Rows::NotBegun, objects: None };
-    let taken = target.take_all(&mut arriving).await;
-    let landed = match taken {
-        Ok(arrived) => target.land(&arrived.1).await.map(|()| arrived),
-        Err(error) => Err(error),
-    };
-    match landed {
-        Ok((manifest, summary)) => {
-            transfer.add_vanished(summary.objects.vanished);
-            transfer.add_skipped(manifest.skipped.len() as u64);
-            let notices = target.notices(&manifest, &summary);
-            Ok(Imported { manifest, summary, notices })
-        }
+    let lease = staging.begin(app, existing).await?;
+    let budget = staging.budget();
+    let (import, swap) = (lease.import().clone(), lease.objects());
+    let mut target = Target { app, budget, transfer, import, swap, rows: Rows::NotBegun, objects: None };
+    let Waiting { manifest, summary, loaded, _reserve } = match target.bring_in(origin, keys).await {
+        Ok(waiting) => waiting,
         Err(error) => {
             target.discard().await;
-            Err(error)
+            lease.give_up().await;
+            // Who stops an import often ends its input, too.
+            return Err(transfer.check().err().unwrap_or(error));
         }
-    }
+    };
+    let landed = match lease.land(loaded, target.swap.clone(), transfer).await {
+        Ok(landed) => landed,
+        Err(failed) => return Err(failed.give_up().await),
+    };
+    transfer.add_vanished(summary.objects.vanished);
+    transfer.add_skipped(manifest.skipped.len() as u64);
+    let notices = target.notices(&manifest, &summary, &landed);
+    Ok(Imported { manifest, summary, landed, notices })
+}
+
+/// What an import takes.
+pub enum Origin {
+    /// All of an archive, as it comes.
+    Whole(ArchiveInput),
+    /// Some entries of one that can be read at random: those that one of these globs tells, tables whole.
+    Part(ArchivePlace, Vec<String>),
+}
+
+/// All that is to land.
+struct Waiting {
+    manifest: Manifest,
+    summary: Summary,
+    loaded: Box<dyn Loaded>,
+    /// Memory that is the import's until its end.
+    _reserve: Permit,
 }
 
 /// The app in the making.
@@ -74,11 +99,40 @@ struct Target<'a> {
     app: &'a App,
     budget: &'a Budget,
     transfer: &'a Arc<Transfer>,
+    import: Import,
+    swap: Option<Arc<dyn ObjectSwap>>,
     rows: Rows,
     objects: Option<Objects>,
 }
 
 impl Target<'_> {
+    /// Takes the archive in, to where it only waits for the swap.
+    async fn bring_in(&mut self, origin: Origin, keys: ReadKeys) -> Result<Waiting> {
+        let (reading_bytes, extent) = match &origin {
+            Origin::Whole(_) => (READING_BYTES, Extent::Whole),
+            Origin::Part(..) => (READING_SOME_BYTES, Extent::Part),
+        };
+        // Both at once: who held one and waited for the other could wait for ever.
+        let staging_bytes = self.app.objects.as_ref().map_or(0, |objects| objects.staging_bytes());
+        let reserve = self.budget.reserve(reading_bytes + LOADING_BYTES + staging_bytes);
+        let _reserve = self.transfer.or_cancelled(reserve).await?;
+        let mut arriving = match origin {
+            Origin::Whole(input) => read_archive(input, keys, self.budget, self.transfer),
+            Origin::Part(place, only) => read_some(&place, keys, Selection::of(only)?, self.budget, self.transfer),
+        };
+        let (manifest, summary) = self.take_all(&mut arriving).await?;
+        let loaded = self.rows.end(&summary, extent, self.transfer).await?;
+        failpoint("loaded");
+        if let Some(swap) = &self.swap
+            && let Err(error) = self.transfer.or_cancelled(async { Ok(swap.plan().await?) }).await
+        {
+            tell(self.transfer, loaded.discard().await);
+            return Err(error);
+        }
+        failpoint("planned");
+        Ok(Waiting { manifest, summary, loaded, _reserve })
+    }
+
     /// Takes the archive into staging, to its verified end.
     async fn take_all(&mut self, arriving: &mut Receiver<Arrived>) -> Result<(Manifest, Summary)> {
         let (mut manifest, mut summary) = (None, None);
@@ -99,12 +153,14 @@ impl Target<'_> {
         manifest.zip(summary).ok_or(Error::StageLost)
     }
 
-    /// Objects are staged first and discarded last: the folders that both may need are theirs to remove.
+    /// Objects come first: the folders that both may need are theirs to remove.
     async fn begin(&mut self, blueprint: Blueprint) -> Result<()> {
-        if let Some(objects) = &self.app.objects {
-            self.objects = Some(Objects::stage(Arc::clone(objects), self.budget).await?);
+        if let Some((objects, swap)) = self.app.objects.as_ref().zip(self.swap.as_ref()) {
+            self.objects = Some(Objects::begin_swap(Arc::clone(objects), Arc::clone(swap)).await?);
         }
-        self.rows.begin(self.app.database.as_ref(), blueprint).await
+        self.rows.begin(self.app.database.as_ref(), blueprint, &self.import).await?;
+        failpoint("loading");
+        Ok(())
     }
 
     async fn take(&mut self, event: Event) -> Result<()> {
@@ -145,16 +201,7 @@ impl Target<'_> {
         })
     }
 
-    /// Makes all of it visible: new objects first, then the rows by one step, which has been made ready before.
-    async fn land(&mut self, summary: &Summary) -> Result<()> {
-        let loaded = self.rows.prepare(summary, self.transfer).await?;
-        if let Some(objects) = &self.objects {
-            objects.commit(summary.objects.count).await?;
-        }
-        Ok(loaded.commit().await?)
-    }
-
-    fn notices(&self, manifest: &Manifest, summary: &Summary) -> Vec<String> {
+    fn notices(&self, manifest: &Manifest, summary: &Summary, landed: &Landed) -> Vec<String> {
         let stripped = self.objects.as_ref().map_or(0, |objects| objects.stripped);
         let stripped = (stripped > 0).then(|| {
             format!(
@@ -169,19 +216,21 @@ impl Target<'_> {
                  `coffer inspect --entries` names them"
             )
         });
-        stripped.into_iter().chain(vanished).chain(left_out(&manifest.skipped)).collect()
+        let left_alone = (landed.left_alone > 0).then(|| {
+            format!(
+                "{} objects were stored by others while the app was being replaced, and stand as they were stored",
+                landed.left_alone
+            )
+        });
+        stripped.into_iter().chain(vanished).chain(left_out(&manifest.skipped)).chain(left_alone).collect()
     }
 
-    /// Leaves nothing behind.
+    /// Ends what is on its way. What waits is yet to be taken away.
     async fn discard(&mut self) {
-        let mut objects = self.objects.take();
-        if let Some(objects) = &mut objects {
+        if let Some(objects) = &mut self.objects {
             objects.stop().await;
         }
         self.rows.discard(self.transfer).await;
-        if let Some(objects) = objects {
-            objects.discard(self.transfer).await;
-        }
     }
 }
 

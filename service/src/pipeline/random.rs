@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coffer_archive::{Limits, Manifest, RandomReader, Summary, can_be_read_at_random};
+use coffer_archive::{CheckedIndex, Limits, Listed, Manifest, RandomReader, Summary, can_be_read_at_random};
 use coffer_crypto::{ArchiveId, LockedRandom, RandomOpener, is_sealed};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -100,12 +100,28 @@ impl RandomArchive {
         let (place, budget, transfer, runtime) =
             (place.clone(), budget.clone(), Arc::clone(transfer), Handle::current());
         let opening = spawn_blocking(move || {
-            let name = place.to_string();
-            let Some(file) = CountedFile::open(&place, &transfer, &runtime)? else { return Ok((None, keys)) };
-            let opened = Self::begin(Arc::new(file), &keys, &budget, &runtime, name.clone());
-            opened.map(|opened| (opened, keys)).map_err(|error| blame(error, &name))
+            let opened = Self::open_unproven(&place, &keys, &budget, &transfer, &runtime).and_then(|archive| {
+                archive.as_ref().map_or(Ok(()), |archive| archive.vouch(&keys))?;
+                Ok(archive)
+            });
+            opened.map(|archive| (archive, keys)).map_err(|error| blame(error, &place.to_string()))
         });
         opening.await.map_err(|_| Error::StageLost)?
+    }
+
+    /// As [`RandomArchive::open`], and asks neither who signed it nor whether it is the one expected. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`RandomArchive::open`]; they need not name the archive.
+    pub(super) fn open_unproven(
+        place: &ArchivePlace,
+        keys: &ReadKeys,
+        budget: &Budget,
+        transfer: &Arc<Transfer>,
+        runtime: &Handle,
+    ) -> Result<Option<Self>> {
+        let Some(file) = CountedFile::open(place, transfer, runtime)? else { return Ok(None) };
+        Self::begin(Arc::new(file), keys, budget, runtime, place.to_string())
     }
 
     fn begin(
@@ -127,23 +143,46 @@ impl RandomArchive {
         } else {
             return Ok(None);
         };
-        let archive = Self { reader: RandomReader::open(layer, Limits::default())?, id, file, name };
-        archive.vouch(keys)?;
-        if keys.expected.is_some() {
-            keys.check_expected(&archive.manifest()?)?;
-        }
-        Ok(Some(archive))
+        let reader = RandomReader::open(layer, Limits::default())?;
+        Ok(Some(Self { reader, id, file, name }))
     }
 
     fn vouch(&self, keys: &ReadKeys) -> Result<()> {
         if keys.trust.is_asked_for() {
             // The signature covers the index, which covers every entry that is taken by it.
             self.reader.list(|_| Ok(()))?;
-        } else if self.summary().signature.is_none() {
+        }
+        self.check_signature(keys)?;
+        if keys.expected.is_some() {
+            keys.check_expected(&self.manifest()?)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the signature of the index, where there is one or somebody is to be trusted.
+    fn check_signature(&self, keys: &ReadKeys) -> Result<()> {
+        if !keys.trust.is_asked_for() && self.summary().signature.is_none() {
             return Ok(());
         }
         let id = self.id.map_or_else(|| manifest_id(&self.reader.manifest()?.archive_id), Ok)?;
         keys.trust.check(id, self.summary())
+    }
+
+    /// As [`RandomReader::check_index`], with the signature.
+    pub(super) fn check_index(
+        &self,
+        keys: &ReadKeys,
+        mut each: impl FnMut(&Listed) -> Result<bool>,
+    ) -> Result<CheckedIndex> {
+        let index = self.reader.check_index(|listed| Ok(each(listed).map_err(io::Error::from)?))?;
+        self.check_signature(keys)?;
+        Ok(index)
+    }
+
+    /// Holds the manifest that was read of it to its header, and to what was expected.
+    pub(super) fn check_manifest(&self, manifest: &Manifest, keys: &ReadKeys) -> Result<()> {
+        same_id(manifest, self.id)?;
+        keys.check_expected(manifest)
     }
 
     /// What takes entries out of it.
@@ -154,6 +193,11 @@ impl RandomArchive {
     /// What stands at its end. It was not compared with the rest of it.
     pub(crate) fn summary(&self) -> &Summary {
         self.reader.summary()
+    }
+
+    /// The same, for whoever is done with the archive.
+    pub(super) fn into_summary(self) -> Summary {
+        self.reader.into_summary()
     }
 
     /// What stands at its front.

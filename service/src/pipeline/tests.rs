@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Config;
+use crate::staging::{Existing, Staging};
 use crate::{Error, Outcome, Result};
 
 /// Apps in a folder of their own, and a budget that is small.
@@ -84,7 +85,12 @@ impl Place {
         let secret = self.identity.to_secret_text();
         let unlock = Unlock { identities: Identity::parse_file(&secret)?, ..Unlock::default() };
         let input = ArchiveInput::new(Cursor::new(archive.to_vec()), "the test");
-        import(app, input, ReadKeys { unlock, ..ReadKeys::default() }, &self.budget, &transfer).await
+        let keys = ReadKeys { unlock, ..ReadKeys::default() };
+        import(app, Origin::Whole(input), keys, &transfer, &self.staging().await, Existing::Refuse).await
+    }
+
+    async fn staging(&self) -> Staging {
+        Staging::open(&self.config, self.budget.clone()).await.unwrap()
     }
 }
 
@@ -163,9 +169,12 @@ async fn a_cancelled_import_leaves_nothing() {
     pieces.send(archive[..archive.len() / 2].to_vec().into()).await.unwrap();
     let input = ArchiveInput::new(PipeReader::new(arriving), "a client that waits");
     let (app, running) = (place.app("b"), Arc::clone(&transfer));
-    let budget = place.budget.clone();
+    let staging = place.staging().await;
     let keys = ReadKeys { unlock, ..ReadKeys::default() };
-    let importing = tokio::spawn(async move { import(&app, input, keys, &budget, &running).await });
+    let importing =
+        tokio::spawn(
+            async move { import(&app, Origin::Whole(input), keys, &running, &staging, Existing::Refuse).await },
+        );
     tokio::time::sleep(Duration::from_millis(200)).await;
     transfer.cancel(Cancel::Asked);
     assert!(matches!(importing.await.unwrap(), Err(Error::Interrupted)));

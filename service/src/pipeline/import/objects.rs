@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coffer_archive::ObjectHeader;
-use coffer_storage::{ObjectBody, ObjectKey, ObjectMeta, ObjectStore, StagedObjects};
+use coffer_storage::{ObjectBody, ObjectKey, ObjectMeta, ObjectStore, ObjectSwap};
 use futures::StreamExt;
 use futures::stream::unfold;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::super::pipe::{Receiver, Sender, pipe};
-use super::super::{Budget, Transfer};
-use super::{joined, tell};
+use super::joined;
 use crate::{Error, Result};
 
 /// How long uploads are waited for that are not wanted any more.
@@ -24,7 +23,7 @@ const PIECES: usize = 2;
 /// An app's objects in the making.
 pub(super) struct Objects {
     store: Arc<dyn ObjectStore>,
-    staged: Arc<dyn StagedObjects>,
+    swap: Arc<dyn ObjectSwap>,
     open: Option<Sender<Bytes>>,
     uploads: JoinSet<Result<()>>,
     /// How many objects had metadata that the store does not keep.
@@ -35,9 +34,9 @@ pub(super) struct Objects {
 
 impl Objects {
     /// Makes the place where they wait.
-    pub(super) async fn stage(store: Arc<dyn ObjectStore>, budget: &Budget) -> Result<Self> {
-        let staged = store.stage(budget.sending()).await?;
-        Ok(Self { store, staged, open: None, uploads: JoinSet::new(), stripped: 0, last_stripped: false })
+    pub(super) async fn begin_swap(store: Arc<dyn ObjectStore>, swap: Arc<dyn ObjectSwap>) -> Result<Self> {
+        swap.begin().await?;
+        Ok(Self { store, swap, open: None, uploads: JoinSet::new(), stripped: 0, last_stripped: false })
     }
 
     pub(super) async fn begin(&mut self, header: ObjectHeader) -> Result<()> {
@@ -61,8 +60,8 @@ impl Objects {
         };
         self.last_stripped = !self.store.keeps(&meta);
         self.stripped += u64::from(self.last_stripped);
-        let staged = Arc::clone(&self.staged);
-        self.uploads.spawn(async move { Ok(staged.put(&key, meta, object_body(body)).await?) });
+        let swap = Arc::clone(&self.swap);
+        self.uploads.spawn(async move { Ok(swap.put(&key, meta, object_body(body)).await?) });
         self.open = Some(pieces);
         Ok(())
     }
@@ -100,19 +99,6 @@ impl Objects {
     /// Why an upload stopped taking bytes.
     async fn failure(&mut self) -> Error {
         self.settle().await.err().unwrap_or(Error::StageLost)
-    }
-
-    /// Makes them visible, where there are any.
-    pub(super) async fn commit(&self, count: u64) -> Result<()> {
-        match count {
-            0 => Ok(self.staged.discard().await?),
-            _ => Ok(self.staged.commit().await?),
-        }
-    }
-
-    /// Takes all of them away, once they have been stopped.
-    pub(super) async fn discard(self, transfer: &Transfer) {
-        tell(transfer, self.staged.discard().await);
     }
 
     /// Ends the uploads under way. Each ends by itself where its bytes end early, or when its object is there: for a while it is

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use coffer_archive::Summary;
-use coffer_storage::{Blueprint, Database, Load, Loaded, TableSummary};
+use coffer_storage::{Blueprint, Database, Import, Load, Loaded, TableSummary};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -45,8 +45,8 @@ impl Finishing {
 }
 
 impl Rows {
-    pub(super) async fn begin(&mut self, database: &dyn Database, blueprint: Blueprint) -> Result<()> {
-        *self = Self::Loading(database.load(blueprint).await?);
+    pub(super) async fn begin(&mut self, database: &dyn Database, blueprint: Blueprint, import: &Import) -> Result<()> {
+        *self = Self::Loading(database.load_for(blueprint, import).await?);
         Ok(())
     }
 
@@ -64,18 +64,19 @@ impl Rows {
         }
     }
 
-    /// Makes the load ready for its commit, once it has been found to hold what the archive says.
-    pub(super) async fn prepare(&mut self, summary: &Summary, transfer: &Transfer) -> Result<Box<dyn Loaded>> {
+    /// Waits until all of it is built, and finds it to hold what the archive says.
+    pub(super) async fn end(
+        &mut self,
+        summary: &Summary,
+        extent: Extent,
+        transfer: &Transfer,
+    ) -> Result<Box<dyn Loaded>> {
         let Self::Finishing(finishing) = self else { return Err(Error::StageLost) };
         let task = &mut finishing.task;
         let finished = transfer.or_cancelled(async { Ok(task.await) }).await?;
         *self = Self::Done;
-        let mut loaded = joined(finished)??;
-        let ready = match compare(summary, loaded.tables()) {
-            Ok(()) => loaded.prepare().await.map_err(Error::from),
-            Err(error) => Err(error),
-        };
-        match ready {
+        let loaded = joined(finished)??;
+        match compare(summary, extent, loaded.tables()) {
             Ok(()) => Ok(loaded),
             Err(error) => {
                 tell(transfer, loaded.discard().await);
@@ -98,20 +99,40 @@ impl Rows {
     }
 }
 
+/// How much of an archive's rows is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All.
+    Whole,
+    /// Those of the tables that the summary tells; the others stay empty.
+    Part,
+}
+
 /// Holds what was loaded against what the archive says, table by table.
-fn compare(summary: &Summary, loaded: &[TableSummary]) -> Result<()> {
-    if summary.tables.len() != loaded.len() {
-        return Err(Error::Mismatch("the database holds other tables than the archive".into()));
-    }
-    for (told, found) in summary.tables.iter().zip(loaded) {
-        let digest = found.digest.to_string();
-        if (&told.name, told.rows, told.bytes, &told.digest) != (&found.name, found.rows, found.bytes, &digest) {
-            return Err(Error::Mismatch(format!(
-                "table {:?} does not hold what the archive says: {} rows with digest {} were expected, and {} rows \
-                 with digest {digest} are there after loading; nothing was changed",
-                told.name, told.rows, told.digest, found.rows
-            )));
+fn compare(summary: &Summary, extent: Extent, loaded: &[TableSummary]) -> Result<()> {
+    let mut told = summary.tables.iter().peekable();
+    for found in loaded {
+        match told.next_if(|told| told.name == found.name) {
+            Some(told) => compare_table(told, found)?,
+            None if extent == Extent::Part && found.rows == 0 => {}
+            None => return Err(other_tables()),
         }
     }
-    Ok(())
+    told.next().map_or(Ok(()), |_| Err(other_tables()))
+}
+
+fn other_tables() -> Error {
+    Error::Mismatch("the database holds other tables than the archive".into())
+}
+
+fn compare_table(told: &coffer_archive::TableSummary, found: &TableSummary) -> Result<()> {
+    let digest = found.digest.to_string();
+    if (told.rows, told.bytes, &told.digest) == (found.rows, found.bytes, &digest) {
+        return Ok(());
+    }
+    Err(Error::Mismatch(format!(
+        "table {:?} does not hold what the archive says: {} rows with digest {} were expected, and {} rows with digest {digest} \
+         are there after loading; nothing was changed",
+        told.name, told.rows, told.digest, found.rows
+    )))
 }

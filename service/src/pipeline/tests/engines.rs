@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_archive::{Compression, Engine, Manifest, RowEncoding, Writer};
-use coffer_storage::{Blueprint, Database, Dump, EngineKind, Load, Occupancy, Result as StorageResult, RowChunk};
+use coffer_storage::{
+    Blueprint, Database, Dump, EngineKind, Import, ImportId, Load, Loaded, Occupancy, Result as StorageResult, RowChunk,
+};
 
 use super::*;
 
@@ -30,8 +32,32 @@ impl Database for Lossy {
         Ok(Box::new(LossyDump { inner, blueprint }))
     }
 
-    async fn load(&self, blueprint: Blueprint) -> StorageResult<Box<dyn Load>> {
-        self.inner.load(blueprint).await
+    async fn load_for(&self, blueprint: Blueprint, import: &Import) -> StorageResult<Box<dyn Load>> {
+        self.inner.load_for(blueprint, import).await
+    }
+
+    async fn bring_back(&self, replaced: &ImportId, import: &Import) -> StorageResult<Box<dyn Loaded>> {
+        self.inner.bring_back(replaced, import).await
+    }
+
+    async fn has_landed(&self, import: &Import, mark: &str) -> StorageResult<bool> {
+        self.inner.has_landed(import, mark).await
+    }
+
+    async fn roll_back(&self, import: &Import) -> StorageResult<()> {
+        self.inner.roll_back(import).await
+    }
+
+    async fn settle(&self, import: &Import) -> StorageResult<()> {
+        self.inner.settle(import).await
+    }
+
+    async fn replaced_bytes(&self, import: &ImportId) -> StorageResult<Option<u64>> {
+        self.inner.replaced_bytes(import).await
+    }
+
+    async fn drop_replaced(&self, import: &ImportId) -> StorageResult<()> {
+        self.inner.drop_replaced(import).await
     }
 }
 
@@ -142,9 +168,33 @@ impl Database for Asked {
         Err(coffer_storage::Error::Stopped { what: "the test" })
     }
 
-    async fn load(&self, blueprint: Blueprint) -> StorageResult<Box<dyn Load>> {
+    async fn load_for(&self, blueprint: Blueprint, _: &Import) -> StorageResult<Box<dyn Load>> {
         *self.0.lock().unwrap() = Some(blueprint);
         Err(coffer_storage::Error::Stopped { what: "the test" })
+    }
+
+    async fn bring_back(&self, _: &ImportId, _: &Import) -> StorageResult<Box<dyn Loaded>> {
+        Err(coffer_storage::Error::Stopped { what: "the test" })
+    }
+
+    async fn has_landed(&self, _: &Import, _: &str) -> StorageResult<bool> {
+        Ok(false)
+    }
+
+    async fn roll_back(&self, _: &Import) -> StorageResult<()> {
+        Ok(())
+    }
+
+    async fn settle(&self, _: &Import) -> StorageResult<()> {
+        Ok(())
+    }
+
+    async fn replaced_bytes(&self, _: &ImportId) -> StorageResult<Option<u64>> {
+        Ok(None)
+    }
+
+    async fn drop_replaced(&self, _: &ImportId) -> StorageResult<()> {
+        Ok(())
     }
 }
 
