@@ -17,6 +17,7 @@ pub mod postgres;
 mod process;
 mod random;
 pub mod recovery;
+pub mod replace;
 mod rewrite;
 pub mod s3;
 mod service;

@@ -372,14 +372,25 @@ impl Held {
     /// # Errors
     /// A statement failed.
     pub fn run(&mut self, sql: &str) -> Result<()> {
+        self.ask(sql).map(drop)
+    }
+
+    /// As [`Held::run`], and gives the rows, columns parted by `|`.
+    ///
+    /// # Errors
+    /// A statement failed.
+    pub fn ask(&mut self, sql: &str) -> Result<Vec<String>> {
         const DONE: &str = "this was run";
         writeln!(self.input, "{sql}\n\\echo {DONE}")?;
-        let mut line = String::new();
-        while line.trim_end() != DONE {
-            line.clear();
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
             ensure!(self.output.read_line(&mut line)? > 0, "psql ended: {sql}");
+            match line.trim_end() {
+                DONE => return Ok(lines),
+                row => lines.push(row.to_owned()),
+            }
         }
-        Ok(())
     }
 }
 

@@ -62,7 +62,7 @@ fn two_imports_of_one_app_do_not_meet() -> Result<()> {
     first.write(&archive[..archive.len() / 2])?;
     wait_for_rows(&tenants)?;
     let second = tenants.restore("x.tar.gz", "two", &[])?;
-    second.ends_with(11, &["tenant_two", "another import"])?;
+    second.ends_with(11, &["crm/two", "another import"])?;
     first.write(&archive[archive.len() / 2..])?;
     first.end()?.ends_with(0, &[])?;
     tenants.restore("x.tar.gz", "two", &[])?.ends_with(1, &["not empty"])?;
